@@ -1,0 +1,120 @@
+"""What the steps ask of the outside world. The docstrings are promises; tests/contracts hold every adapter to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker.model import Candle, Listing, Market, Poll
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    import pyarrow as pa
+
+
+class Source(Protocol):
+    """One exchange's public market data."""
+
+    exchange: str
+
+    def listings(self) -> list[Listing]:
+        """List every spot market the exchange knows, delisted ones included where it still names them."""
+        ...
+
+    def latest(self, markets: Sequence[Market], minute: datetime) -> Poll:
+        """Give price and 24 h base volume of `markets`, stamped `minute`, from as few calls as the exchange allows.
+
+        A market with no usable price is left out and named in `problems`; it never fails the others.
+        Raises RateLimited, SourceUnavailable, BadAnswer or SourceRefused when the exchange as a whole fails.
+        """
+        ...
+
+    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+        """Give the finished 1-minute candles stamped in (start, end], oldest first, each minute at most once.
+
+        Minutes the exchange leaves out stay out; an unfinished candle is never returned.
+        Raises UnknownMarket for a market the exchange does not list.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Samples and what was derived from them, as Parquet objects under one root (DESIGN.md, section 4)."""
+
+    def write_minute(self, minute: datetime, exchange: str, samples: pa.Table) -> None:
+        """Replace the object of this minute and exchange: killed at any instant, the old or the new one is there."""
+        ...
+
+    def write_candles(self, hour: datetime, exchange: str, samples: pa.Table) -> bool:
+        """Merge history rows stamped in [hour, hour+1h) into that hour's object; say whether its bytes changed.
+
+        A row given again replaces the old one; a row not given again is kept.
+        """
+        ...
+
+    def read(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        markets: Iterable[Market] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Give the samples stamped in (start, end]: one row per (series, minute), a poll before a candle,
+        sorted by market, metric, minute, wherever the rows lie. Schema `frames.SAMPLES`, or the `columns` of it.
+        """
+        ...
+
+    def write_summary(self, minute: datetime, summary: pa.Table) -> None:
+        """Replace the summary of this minute."""
+        ...
+
+    def read_summary(self, minute: datetime) -> pa.Table | None:
+        """Give the summary of this minute, or None if it was never written."""
+        ...
+
+    def write_report(self, minute: datetime, step: str, report: Mapping[str, Any]) -> None:
+        """Keep what a step says of its run (JSON; times, counts, problems): for the status page, not derived data."""
+        ...
+
+    def read_reports(self, minute: datetime) -> dict[str, dict[str, Any]]:
+        """Give the reports of this minute by step; empty if there are none."""
+        ...
+
+    def write_listings(self, exchange: str, listings: Sequence[Listing], at: datetime) -> None:
+        """Remember which markets the exchange listed at `at`."""
+        ...
+
+    def read_listings(self, exchange: str) -> tuple[datetime, list[Listing]] | None:
+        """Give the remembered listings and their time, or None."""
+        ...
+
+
+class Outbox(Protocol):
+    """Alerts as rows first, mails second: append-only objects with deterministic names (DESIGN.md, section 4)."""
+
+    def record(self, transitions: Sequence[Any]) -> int:
+        """Append transitions that are not there yet; say how many were new."""
+        ...
+
+    def transitions(self, start: datetime, end: datetime) -> list[Any]:
+        """Give the recorded transitions of (start, end], oldest first."""
+        ...
+
+
+class Bucket(Protocol):
+    """The published site."""
+
+    def publish(self, pages: Mapping[str, bytes], minute: datetime) -> Any:
+        """Upload the changed pages, the index last. A minute older than the published one changes nothing."""
+        ...
+
+
+class Notifier(Protocol):
+    """A way to tell a person."""
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand the message over, or raise MailUnavailable (try later) or MailRefused (never)."""
+        ...

@@ -1,0 +1,179 @@
+"""Settings: read once from the environment into a frozen value. An unknown TRACKER_* name is an error."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from email.headerregistry import Address
+from email.errors import HeaderParseError
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tracker.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the project: dags/, resources/ and site_templates/ lie in it."""
+
+_ELSEWHERE = {"TRACKER_REAL_DATA", "TRACKER_HOME"}  # read by the tests, and by `tracker up`
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """How to reach the mail server; the meaning of an Airflow connection of type smtp.
+
+    `ssl`: TLS from the first byte; `starttls`: TLS after EHLO. `timeout` in seconds.
+    """
+
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ssl: bool = True
+    starttls: bool = True
+    timeout: float = 10.0
+    sender: str = "tracker@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that can be set. Each field is the environment variable TRACKER_<NAME>; docs/configuration.md lists them."""
+
+    store_url: str = "data/store"
+    site_url: str = "data/site"
+    metrics: Path = ROOT / "resources" / "metrics_rank.json"
+    rules: Path = ROOT / "resources" / "alert_rules.toml"
+    coinbase_url: str = "https://api.exchange.coinbase.com"
+    coinbase_advanced_url: str = "https://api.coinbase.com"
+    kraken_url: str = "https://api.kraken.com"
+    binance_url: str = "https://data-api.binance.vision"
+    mail_to: tuple[str, ...] = ()
+    public_url: str | None = None
+    airflow_url: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read TRACKER_* names. Raises ConfigError naming the variable that is unknown or wrong."""
+        known = {f"TRACKER_{one.name.upper()}": one.name for one in fields(cls)}
+        given: dict[str, object] = {}
+        for name, value in sorted(environment.items()):
+            if not name.startswith("TRACKER_") or name in _ELSEWHERE:
+                continue
+            if name not in known:
+                near = difflib.get_close_matches(name, [*known, *_ELSEWHERE], n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+                raise ConfigError(f"unknown setting {name}{hint}")
+            if value.strip():
+                given[known[name]] = _READERS.get(known[name], _text)(name, value.strip())
+        return cls(**given)  # type: ignore[arg-type]  # the readers give each field its type
+
+
+def mail_server(environment: Mapping[str, str]) -> MailServer | None:
+    """Read the Airflow connection `smtp_default` from AIRFLOW_CONN_SMTP_DEFAULT (JSON or URI); None if it is not set.
+
+    Secrets never appear in the message of the ConfigError this raises for a wrong value.
+    """
+    text = environment.get("AIRFLOW_CONN_SMTP_DEFAULT", "").strip()
+    if not text:
+        return None
+    try:
+        raw = json.loads(text) if text.startswith("{") else _from_uri(text)
+        extra = raw.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+    except (ValueError, AttributeError):
+        raise ConfigError("AIRFLOW_CONN_SMTP_DEFAULT is neither a JSON object nor a URI smtp://user:password@host:port") from None
+    return mail_server_of(raw.get("host"), raw.get("port"), raw.get("login"), raw.get("password"), extra)
+
+
+def mail_server_of(
+    host: str | None, port: int | str | None, user: str | None, password: str | None, extra: Mapping[str, object]
+) -> MailServer:
+    """Make a MailServer from the parts of an Airflow connection, with the meanings Airflow's SMTP hook gives them:
+    `disable_ssl` and `disable_tls` switch off what is otherwise on, the port is 465 with SSL, else 587 or 25.
+    """
+    if not host:
+        raise ConfigError("the connection smtp_default names no host; set it in AIRFLOW_CONN_SMTP_DEFAULT or in Airflow's UI")
+    ssl, tls = not _flag(extra.get("disable_ssl")), not _flag(extra.get("disable_tls"))
+    try:
+        return MailServer(
+            host=host,
+            port=int(port or (465 if ssl else 587 if tls else 25)),
+            user=user or None,
+            password=password or None,
+            ssl=ssl,
+            starttls=tls and not ssl,
+            timeout=float(str(extra.get("timeout") or 10)),
+            sender=str(extra.get("from_email") or user or "tracker@localhost"),
+        )
+    except ValueError as error:
+        raise ConfigError(f"the connection smtp_default has a port or a timeout that is not a number: {error}") from None
+
+
+def _from_uri(text: str) -> dict[str, object]:
+    parts = urlsplit(text)
+    return {
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "extra": dict(parse_qsl(parts.query)),
+    }
+
+
+def _flag(value: object) -> bool:
+    return str(value).lower() in {"true", "1", "yes"}
+
+
+def _text(_name: str, value: str) -> object:
+    return value
+
+
+def _path(name: str, value: str) -> object:
+    path = Path(value).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"{name}: there is no file {value}")
+    return path
+
+
+def _url(name: str, value: str) -> object:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"{name} must be a URL that starts with http:// or https://, not {value!r}")
+    return value.rstrip("/")
+
+
+def _place(name: str, value: str) -> object:
+    scheme = urlsplit(value).scheme if "://" in value else ""
+    if scheme not in {"", "file", "s3"}:
+        raise ConfigError(f"{name} must be a path, file://… or s3://bucket/prefix, not {value!r}")
+    if scheme == "s3" and not urlsplit(value).hostname:
+        raise ConfigError(f"{name} names no bucket: write s3://bucket/prefix")
+    return value.rstrip("/") or "/"
+
+
+def _addresses(name: str, value: str) -> object:
+    addresses = tuple(one.strip() for one in value.split(",") if one.strip())
+    for one in addresses:
+        try:
+            Address(addr_spec=one)
+        except (HeaderParseError, ValueError, IndexError):
+            raise ConfigError(f"{name}: {one!r} is not a mail address") from None
+        if "@" not in one:
+            raise ConfigError(f"{name}: {one!r} is not a mail address")
+    return addresses
+
+
+_READERS = {
+    "store_url": _place,
+    "site_url": _place,
+    "metrics": _path,
+    "rules": _path,
+    "coinbase_url": _url,
+    "coinbase_advanced_url": _url,
+    "kraken_url": _url,
+    "binance_url": _url,
+    "mail_to": _addresses,
+    "public_url": _url,
+    "airflow_url": _url,
+}

@@ -25,8 +25,9 @@ class Metric(StrEnum):
     VOLUME_24H = "volume_24h"
 
     @property
-    def title(self) -> str:
-        return {"price": "price", "volume_24h": "24 h volume"}[self.value]
+    def label(self) -> str:
+        """The metric in a reader's words."""
+        return "price" if self is Metric.PRICE else "24 h volume"
 
 
 class Origin(StrEnum):

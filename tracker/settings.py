@@ -6,9 +6,10 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from email.headerregistry import Address
 from email.errors import HeaderParseError
+from email.headerregistry import Address
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tracker.errors import ConfigError
@@ -78,11 +79,12 @@ def mail_server(environment: Mapping[str, str]) -> MailServer | None:
     if not text:
         return None
     try:
-        raw = json.loads(text) if text.startswith("{") else _from_uri(text)
+        raw: dict[str, Any] = json.loads(text) if text.startswith("{") else _from_uri(text)
         extra = raw.get("extra") or {}
         extra = json.loads(extra) if isinstance(extra, str) else extra
     except (ValueError, AttributeError):
-        raise ConfigError("AIRFLOW_CONN_SMTP_DEFAULT is neither a JSON object nor a URI smtp://user:password@host:port") from None
+        what = "neither a JSON object nor a URI smtp://user:password@host:port"
+        raise ConfigError(f"AIRFLOW_CONN_SMTP_DEFAULT is {what}") from None
     return mail_server_of(raw.get("host"), raw.get("port"), raw.get("login"), raw.get("password"), extra)
 
 
@@ -93,7 +95,7 @@ def mail_server_of(
     `disable_ssl` and `disable_tls` switch off what is otherwise on, the port is 465 with SSL, else 587 or 25.
     """
     if not host:
-        raise ConfigError("the connection smtp_default names no host; set it in AIRFLOW_CONN_SMTP_DEFAULT or in Airflow's UI")
+        raise ConfigError("the connection smtp_default names no host; set it in AIRFLOW_CONN_SMTP_DEFAULT or in the UI")
     ssl, tls = not _flag(extra.get("disable_ssl")), not _flag(extra.get("disable_tls"))
     try:
         return MailServer(
@@ -107,10 +109,12 @@ def mail_server_of(
             sender=str(extra.get("from_email") or user or "tracker@localhost"),
         )
     except ValueError as error:
-        raise ConfigError(f"the connection smtp_default has a port or a timeout that is not a number: {error}") from None
+        raise ConfigError(
+            f"the connection smtp_default has a port or a timeout that is not a number: {error}"
+        ) from None
 
 
-def _from_uri(text: str) -> dict[str, object]:
+def _from_uri(text: str) -> dict[str, Any]:
     parts = urlsplit(text)
     return {
         "host": parts.hostname,

@@ -69,7 +69,8 @@ def _markets(raw: object, name: str, exchanges: Sequence[str]) -> dict[str, tupl
         raise ConfigError(f'{name}: "markets" must map an exchange to its markets, as {{"coinbase": ["BTC-USD"]}}')
     for exchange, patterns in raw.items():
         if exchange not in exchanges and not exchange.startswith("ccxt:"):
-            raise ConfigError(f"{name}: unknown exchange {exchange!r}{_near(exchange, exchanges)}; known: {', '.join(exchanges)}")
+            known = f"{_near(exchange, exchanges)}; known: {', '.join(exchanges)}"
+            raise ConfigError(f"{name}: unknown exchange {exchange!r}{known}")
         if not isinstance(patterns, list) or not patterns:
             raise ConfigError(f'{name}: the markets of {exchange} must be a list, as ["BTC-USD", "*-EUR"]')
         for pattern in patterns:
@@ -80,9 +81,10 @@ def _markets(raw: object, name: str, exchanges: Sequence[str]) -> dict[str, tupl
 
 def _metrics(raw: object, name: str) -> tuple[Metric, ...]:
     known = [metric.value for metric in Metric]
+    names = ", ".join(known)
     if not isinstance(raw, list) or not raw:
-        raise ConfigError(f'{name}: "metrics" must be a list of {", ".join(known)}')
+        raise ConfigError(f'{name}: "metrics" must be a list of {names}')
     for metric in raw:
         if metric not in known:
-            raise ConfigError(f"{name}: unknown metric {metric!r}{_near(str(metric), known)}; known: {', '.join(known)}")
+            raise ConfigError(f"{name}: unknown metric {metric!r}{_near(str(metric), known)}; known: {names}")
     return tuple(Metric(metric) for metric in dict.fromkeys(raw))

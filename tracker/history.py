@@ -1,0 +1,54 @@
+"""Turn candles into samples: the past as the polls of its minutes would have seen it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Context, Decimal
+
+from tracker.model import DAY, HOUR, Candle, Metric, Origin, Sample, Series, whole_hour
+
+LOOKBACK = timedelta(hours=30)
+"""How far before an hour its candles must be known: 24 h to sum, 6 h to see that the market already traded."""
+
+_EXACT = Context(prec=60)
+
+
+def hours(start: datetime, end: datetime) -> Iterator[datetime]:
+    """Give each hour that holds a stamp of (start, end], oldest first.
+
+    >>> from datetime import UTC
+    >>> [hour.hour for hour in hours(datetime(2026, 1, 1, 9, 59, tzinfo=UTC), datetime(2026, 1, 1, 11, 0, tzinfo=UTC))]
+    [10, 11]
+    """
+    hour = whole_hour(start + timedelta(minutes=1))
+    while hour <= end:
+        yield hour
+        hour += HOUR
+
+
+def samples(candles: Sequence[Candle], start: datetime, end: datetime, metrics: Sequence[Metric]) -> list[Sample]:
+    """Give the samples stamped in (start, end] from the candles of one market, oldest first.
+
+    `price` is the close. `volume_24h` is the exact decimal sum of the base volumes stamped in (t-24h, t]. It is
+    given only where a candle at or before t-24h, and within LOOKBACK of the hour of t, shows that the market
+    traded all that time: a sum over less than a day would look like a jump. A minute without a candle has no
+    samples. The answer for a minute depends on the candles in (its hour - LOOKBACK, minute] only, so loading
+    a longer range changes nothing. `observed_at` is the close of the candle.
+    """
+    stamps = [candle.minute for candle in candles]
+    sums = [Decimal(0)]
+    for candle in candles:
+        sums.append(_EXACT.add(sums[-1], Decimal(repr(candle.volume))))
+    found = []
+    for index in range(bisect_right(stamps, start), bisect_right(stamps, end)):
+        candle, minute = candles[index], stamps[index]
+        if Metric.PRICE in metrics:
+            found.append(Sample(Series(candle.market, Metric.PRICE), minute, candle.close, minute, Origin.CANDLE))
+        before = bisect_right(stamps, minute - DAY)
+        known = before and stamps[before - 1] > whole_hour(minute) - LOOKBACK
+        if Metric.VOLUME_24H in metrics and known:
+            volume = float(_EXACT.subtract(sums[index + 1], sums[before]))
+            found.append(Sample(Series(candle.market, Metric.VOLUME_24H), minute, volume, minute, Origin.CANDLE))
+    return found

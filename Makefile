@@ -1,0 +1,80 @@
+# `make help` lists what there is to run. Everything is installed into .venv by the locked versions.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11
+
+# Without compiled bytecode every task of Airflow starts two to four times slower.
+unexport PYTHONDONTWRITEBYTECODE
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up install dev test check lint types layers real browser bench lock clean
+
+help: ## say what there is to run
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
+
+demo: install ## start everything on this machine with simulated markets, print the addresses
+	@exec $(BIN)/tracker up --demo
+
+up: install ## start everything against the real exchanges
+	@exec $(BIN)/tracker up
+
+install: .venv/.product ## make .venv with the locked versions
+
+dev: .venv/.dev browser ## also install what checks and tests need
+
+test: dev ## run the tests (no network beyond loopback, no recorded data needed)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not real_data" $(ARGS)
+
+check: lint types layers test real ## what CI runs
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+layers: .venv/.dev
+	$(BIN)/lint-imports
+
+real: .venv/.dev ## run the checks on recorded market data, in the folder named by TRACKER_REAL_DATA
+	@test -d "$${TRACKER_REAL_DATA:?names the folder of recorded market data}" || { echo "no folder $$TRACKER_REAL_DATA"; exit 1; }
+	$(BIN)/python -m pytest -m real_data $(ARGS)
+
+bench: .venv/.dev ## print tables of speed and memory
+	$(BIN)/python -m bench
+
+lock: .venv/.dev ## resolve requirements*.in anew into the lock files
+	$(BIN)/$(LOCK) --upgrade requirements-build.in -o requirements-build.lock
+	$(BIN)/$(LOCK) --upgrade requirements.in -o requirements.lock
+	$(BIN)/$(LOCK) --upgrade requirements-dev.in -o requirements-dev.lock
+
+clean: ## remove .venv and caches; data/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+.venv/.uv: requirements-build.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tracker needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@echo "making .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@touch $@
+
+.venv/.product: .venv/.uv requirements.lock pyproject.toml
+	@echo "installing the locked packages …"
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.product requirements-dev.lock
+	@echo "installing what checks and tests need …"
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
+	@touch $@
+
+browser: # Debian's chromium, for the tests that open pages
+	@command -v chromium >/dev/null || { echo "installing chromium …"; \
+	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
+	  $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq chromium >/dev/null; } \
+	  || { echo "the browser tests need chromium: install Debian's package of that name"; exit 1; }

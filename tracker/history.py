@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 
-from tracker.model import DAY, HOUR, Candle, Metric, Origin, Sample, Series, whole_hour
+from tracker.model import DAY, HOUR, MINUTE, Candle, Metric, Origin, Sample, Series, whole_hour
 
 LOOKBACK = timedelta(hours=30)
 """How far before an hour its candles must be known: 24 h to sum, 6 h to see that the market already traded."""
@@ -22,7 +22,7 @@ def hours(start: datetime, end: datetime) -> Iterator[datetime]:
     >>> [hour.hour for hour in hours(datetime(2026, 1, 1, 9, 59, tzinfo=UTC), datetime(2026, 1, 1, 11, 0, tzinfo=UTC))]
     [10, 11]
     """
-    hour = whole_hour(start + timedelta(minutes=1))
+    hour = whole_hour(start + MINUTE)
     while hour <= end:
         yield hour
         hour += HOUR
@@ -51,4 +51,21 @@ def samples(candles: Sequence[Candle], start: datetime, end: datetime, metrics: 
         if Metric.VOLUME_24H in metrics and known:
             volume = float(_EXACT.subtract(sums[index + 1], sums[before]))
             found.append(Sample(Series(candle.market, Metric.VOLUME_24H), minute, volume, minute, Origin.CANDLE))
+    return found
+
+
+def gaps(present: Iterable[datetime], start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """Give the stretches (from, to] of (start, end] in which no minute of `present` lies, oldest first.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> [(a.minute, b.minute) for a, b in gaps([noon + MINUTE, noon + 4 * MINUTE], noon, noon + 5 * MINUTE)]
+    [(1, 3), (4, 5)]
+    """
+    found = []
+    last = start
+    for minute in sorted({one for one in present if start < one <= end} | {end + MINUTE}):
+        if minute - last > MINUTE:
+            found.append((last, minute - MINUTE))
+        last = minute
     return found

@@ -1,0 +1,48 @@
+"""Load the past from candles.
+
+Each day loads the day before, so that gaps of the live minutes close. For more, and from where you like:
+
+- **Backfill** (button on this page, or `airflow backfill create --dag-id load_history --from-date … --to-date …`):
+  one run per day, several beside each other.
+- **Trigger** with *start* and *end*: one run for exactly that range, of one exchange if you name it.
+
+Writes `candles/…parquet`, and again every summary that depends on it. Doing it twice changes nothing.
+It never mails.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+
+from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, pipeline, span_of
+
+MOMENT = {"type": ["string", "null"], "format": "date-time"}
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    default_args={**DEFAULTS, "execution_timeout": timedelta(hours=2), "retry_delay": timedelta(minutes=1)},
+    params={
+        "start": Param(
+            None, title="After", description="default: where the run's day starts", section="Range", **MOMENT
+        ),
+        "end": Param(None, title="Up to and with", description="default: its end", section="Range", **MOMENT),
+        "exchange": Param(None, type=["string", "null"], description="as in `coinbase`; default: all that are watched"),
+    },
+    tags=["tracker", "history"],
+    doc_md=__doc__,
+)
+def load_history():
+    @task(outlets=[PRICES, SUMMARY], pool="history", retries=3)
+    def load(dag_run=None, params=None):
+        start, end = span_of(dag_run, params)
+        return brief(pipeline().load(start, end, exchange=params["exchange"]))
+
+    load()
+
+
+load_history()

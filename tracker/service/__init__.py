@@ -1,0 +1,159 @@
+"""`tracker up`: Airflow on this machine as one service, with `--demo` on simulated markets and a mail sink."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
+
+from tracker import __version__
+from tracker.errors import ConfigError, TrackerError
+from tracker.service.home import ROOT, Home, Ports, environment
+from tracker.service.processes import sweep
+from tracker.service.supervisor import Child, Stopped, Supervisor, last_will
+
+TRACKER = (sys.executable, "-m", "tracker")
+AIRFLOW = (sys.executable, "-m", "airflow")
+TOO_MANY_DEATHS = 4
+START_WITHIN = 240.0
+
+
+def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: Callable[[str], None] = print) -> None:
+    """Run until SIGINT or SIGTERM, then stop everything within 20 seconds; no process stays behind.
+
+    `given` is the environment. Raises ConfigError when the home is in use, a port is taken, or Airflow does not
+    start; the message says what to do.
+    """
+    home, ports = Home.of(given), Ports(port)
+    with home.locked():
+        home.keep_apart(demo=demo)
+        left = sweep(str(home.path), patience=10.0)
+        if left:
+            say(f"ended {left} processes that an earlier `tracker up` on {home.path} had left behind")
+        ports.check(demo=demo)
+        child_environment = environment(given, home, ports, demo=demo)
+        supervisor = Supervisor(str(home.path), say)
+        with last_will(str(home.path)), supervisor.signals():
+            try:
+                service = _Service(home, ports, child_environment, supervisor, say)
+                service.start(demo=demo)
+                supervisor.until(lambda: False)
+            except Stopped:
+                say("stopping …")
+            finally:
+                began = time.monotonic()
+                supervisor.stop()
+                say(f"stopped in {time.monotonic() - began:.1f} s")
+
+
+class _Service:
+    """The start-up, step by step."""
+
+    def __init__(
+        self, home: Home, ports: Ports, given: Mapping[str, str], supervisor: Supervisor, say: Callable[[str], None]
+    ) -> None:
+        self.home, self.ports, self.environment, self.supervisor, self.say = home, ports, given, supervisor, say
+        self.began = time.monotonic()
+
+    def start(self, *, demo: bool) -> None:
+        self.say(f"tracker {__version__}: {'a demo with simulated markets' if demo else 'starting'}; Ctrl-C ends it")
+        fresh = not (self.home.airflow / "airflow.db").exists()
+        sinks = self._sinks() if demo else []
+        setup = self._child("setup", [sys.executable, str(ROOT / "dags" / "tracker_setup.py")], keep=False)
+        if demo:
+            self._wait("simulated exchange and mailbox", self._sinks_answer)
+        history = self._child("history", [*TRACKER, "backfill"], keep=False) if demo or fresh else None
+        self._wait("Airflow's database", lambda: setup.code is not None)
+        if setup.code:
+            raise ConfigError(f"Airflow's database could not be made ready; see {setup.log} … {setup.last_words()}")
+        airflow = [
+            self._child("api-server", [*AIRFLOW, "api-server"], patience=3.5),
+            self._child("dag-processor", [*AIRFLOW, "dag-processor"], patience=3.0),
+            # the API server reads logs from the same disk: no log server, which would listen on every interface
+            self._child("scheduler", [*AIRFLOW, "scheduler", "--skip-serve-logs"], patience=8.0),
+        ]
+        self.supervisor.children = [*reversed(airflow), *sinks, setup, *([history] if history else [])]
+        if history and demo:
+            self._wait("24 h of history", lambda: history.code is not None)
+            self._complain(history)
+            tick = self._child("first-page", [*TRACKER, "tick"], keep=False)
+            self._wait("the first page", lambda: tick.code is not None)
+            self._complain(tick)
+        self._wait("Airflow", partial(self._healthy, airflow))
+        self._addresses(demo=demo)
+
+    def _child(self, name: str, command: list[str], *, keep: bool = True, patience: float = 2.0) -> Child:
+        log = self.home.logs / f"{name}.log"
+        return self.supervisor.start(Child(name, command, self.environment, log, keep=keep, patience=patience))
+
+    def _sinks(self) -> list[Child]:
+        ports = self.ports
+        mailbox = ["--smtp-port", str(ports.smtp), "--port", str(ports.mailbox), "--folder", str(self.home.mails)]
+        return [
+            self._child("simulator", [*TRACKER, "simulate", "--port", str(ports.simulator)]),
+            self._child("mailbox", [*TRACKER, "mailbox", *mailbox]),
+        ]
+
+    def _sinks_answer(self) -> bool:
+        return self._answers(self.ports.simulator, "/time") and self._answers(self.ports.mailbox, "/")
+
+    def _wait(self, what: str, done: Callable[[], bool]) -> None:
+        """Wait for a step of the start-up and say how long after the start it was done."""
+        terminal, turns = sys.stdout.isatty(), count()
+
+        def look() -> bool:
+            if terminal and next(turns) % 5 == 0:
+                sys.stdout.write(f"\r  {what} … {time.monotonic() - self.began:3.0f} s")
+                sys.stdout.flush()
+            if time.monotonic() - self.began > START_WITHIN:
+                raise ConfigError(f"{what}: not ready after {START_WITHIN:.0f} s; the logs in {self.home.logs} say why")
+            for child in self.supervisor.children:
+                if child.deaths >= TOO_MANY_DEATHS:
+                    raise ConfigError(
+                        f"{child.name} ended {child.deaths} times; see {child.log} … {child.last_words()}"
+                    )
+            return done()
+
+        self.supervisor.until(look)
+        self.say(f"{chr(13) if terminal else ''}  {what:<32}{time.monotonic() - self.began:6.1f} s")
+
+    def _complain(self, child: Child) -> None:
+        if child.code:
+            self.say(f"  {child.name} failed, going on without it; see {child.log} … {child.last_words()}")
+
+    def _healthy(self, _airflow: list[Child]) -> bool:
+        """Whether the API answers and knows the heartbeats of scheduler and dag-processor."""
+        health = self._get(self.ports.api, "/api/v2/monitor/health")
+        try:
+            parts = json.loads(health or b"{}")
+            return all(parts[one]["status"] == "healthy" for one in ("metadatabase", "scheduler", "dag_processor"))
+        except (ValueError, KeyError, TypeError):
+            return False
+
+    def _answers(self, port: int, path: str) -> bool:
+        return self._get(port, path) is not None
+
+    def _get(self, port: int, path: str) -> bytes | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2.0) as answer:
+                return bytes(answer.read())
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def _addresses(self, *, demo: bool) -> None:
+        public = self.environment.get("TRACKER_PUBLIC_URL")
+        self.say("")
+        self.say(f"  site      {public + '/' if public else self.environment['TRACKER_SITE_URL']}")
+        self.say(f"  Airflow   http://127.0.0.1:{self.ports.api}/")
+        if demo:
+            self.say(f"  mails     http://127.0.0.1:{self.ports.mailbox}/")
+        self.say(f"  logs      {self.home.logs}")
+        self.say("")
+
+
+__all__ = ["TrackerError", "up"]

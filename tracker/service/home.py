@@ -1,0 +1,216 @@
+"""Where `tracker up` lives and what it tells Airflow: folders, ports, kept secrets, environment.
+
+The environment is the lean configuration measured in docs/airflow.md; what the user sets as AIRFLOW__* wins.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from tracker.errors import ConfigError
+from tracker.service.processes import MARK
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the project: dags/ and plugins/ lie in it."""
+
+MARKETS = {True: "simulated", False: "real"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All ports follow from the first one, so that one setting moves everything together."""
+
+    api: int
+
+    @property
+    def worker_log(self) -> int:
+        return self.api + 1
+
+    @property
+    def trigger_log(self) -> int:
+        return self.api + 2
+
+    @property
+    def simulator(self) -> int:
+        return self.api + 3
+
+    @property
+    def smtp(self) -> int:
+        return self.api + 4
+
+    @property
+    def mailbox(self) -> int:
+        return self.api + 5
+
+    def check(self, *, demo: bool) -> None:
+        """Raise ConfigError naming the first port that is taken and, when it can be told, by whom."""
+        if not 1024 <= self.api <= 65_530:
+            raise ConfigError(f"--port must lie between 1024 and 65530, not {self.api}")
+        used = {"Airflow and the site": self.api}
+        if demo:
+            used |= {"the simulator": self.simulator, "mail": self.smtp, "the mailbox page": self.mailbox}
+        for what, port in used.items():
+            with socket.socket() as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    one.bind(("127.0.0.1", port))
+                except OSError:
+                    hint = f"stop it, or move all ports together with --port {self.api + 100}"
+                    raise ConfigError(f"port {port} (for {what}) is taken{_taken_by(port)}: {hint}") from None
+
+
+def _taken_by(port: int) -> str:
+    try:
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
+                return f" by {psutil.Process(one.pid).name()} (pid {one.pid})"
+    except psutil.Error:
+        pass  # another user's process: then we cannot say
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one `tracker up`: `airflow/` (AIRFLOW_HOME), `logs/`, and by default `store/` and `site/`."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Home:
+        """Take TRACKER_HOME, or `data` in the working folder."""
+        return cls(Path(environment.get("TRACKER_HOME") or "data").expanduser().resolve())
+
+    @property
+    def airflow(self) -> Path:
+        return self.path / "airflow"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def mails(self) -> Path:
+        return self.path / "mails"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home for this process and what it forks. Raises ConfigError while another one holds it."""
+        for folder in (self.path, self.airflow, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        with (self.path / "up.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                who = lock.read().strip() or "?"
+                raise ConfigError(
+                    f"`tracker up` already runs on {self.path} (pid {who}): stop that one and wait until it has ended, "
+                    "or use another folder with TRACKER_HOME"
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def keep_apart(self, *, demo: bool) -> None:
+        """Refuse to mix simulated and real prices in one home."""
+        note = self.path / "markets.txt"
+        here = note.read_text(encoding="utf-8").strip() if note.exists() else MARKETS[demo]
+        if here != MARKETS[demo]:
+            raise ConfigError(
+                f"{self.path} holds {here} markets, and {MARKETS[demo]} ones must not mix with them: "
+                f"use another folder (TRACKER_HOME=data-{MARKETS[demo]}), or remove this one"
+            )
+        note.write_text(f"{here}\n", encoding="utf-8")
+
+    def secrets(self) -> dict[str, str]:
+        """Give the secrets Airflow's components share, made once and readable by the owner only."""
+        place = self.airflow / "secrets.json"
+        try:
+            kept = json.loads(place.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            kept = {
+                "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+                "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
+                "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            }
+            with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(kept, file)
+        except ValueError:
+            raise ConfigError(f"{place} is damaged: remove it; logins made before are then void") from None
+        return dict(kept)
+
+
+def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: bool) -> dict[str, str]:
+    """Give the environment of every child: what is given, and below it what a small machine needs.
+
+    Paths become absolute. TRACKER_PUBLIC_URL and TRACKER_AIRFLOW_URL follow from the port.
+    """
+    ui = f"http://127.0.0.1:{ports.api}"
+    site = _absolute(given.get("TRACKER_SITE_URL") or str(home.path / "site"))
+    defaults = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # no password on one's own machine: see API__HOST
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{ui}/execution/",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(ports.api),
+        "AIRFLOW__API__BASE_URL": ui,
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "600",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports.worker_log),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.trigger_log),
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.jobs=WARNING, airflow.models.dag=WARNING",
+        **home.secrets(),
+        "TRACKER_AIRFLOW_URL": ui,
+    }
+    if _is_local(site):
+        defaults["TRACKER_PUBLIC_URL"] = f"{ui}/site"
+    if demo:
+        market = f"http://127.0.0.1:{ports.simulator}"
+        plain = {"disable_ssl": True, "disable_tls": True, "timeout": 10, "from_email": "tracker@example.com"}
+        mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": ports.smtp, "extra": plain}
+        exchanges = ("COINBASE", "COINBASE_ADVANCED", "KRAKEN", "BINANCE")
+        defaults |= {f"TRACKER_{name}_URL": market for name in exchanges}
+        defaults |= {"TRACKER_MAIL_TO": "you@example.com", "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(mail)}
+    paths = {name: _absolute(given[name]) for name in ("TRACKER_METRICS", "TRACKER_RULES") if given.get(name)}
+    fixed = {
+        "AIRFLOW_HOME": str(home.airflow),
+        "TRACKER_HOME": str(home.path),
+        "TRACKER_STORE_URL": _absolute(given.get("TRACKER_STORE_URL") or str(home.path / "store")),
+        "TRACKER_SITE_URL": site,
+        "SPT_NOENV": "1",  # setproctitle would wipe the environment by which we know our own
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(home.path),
+    }
+    kept = {name: value for name, value in given.items() if value or not name.startswith("TRACKER_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # without bytecode every import takes two to four times as long
+    return {**defaults, **kept, **paths, **fixed}
+
+
+def _is_local(url: str) -> bool:
+    return "://" not in url or urlsplit(url).scheme == "file"
+
+
+def _absolute(url: str) -> str:
+    return url if "://" in url else str(Path(url).expanduser().resolve())

@@ -1,0 +1,196 @@
+"""The one place that asks an exchange over the network: an answer comes back, or an error of ours."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+import requests.adapters
+
+from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 10.0
+DEADLINE = 20.0
+"""Seconds until the last byte of an answer: a server that drips does not hold a minute up."""
+
+LARGEST = 32 * 2**20
+"""Bytes of an answer: five times the largest list that an exchange sends (Binance `exchangeInfo`, 1.9 to 6 MB)."""
+
+CLOCKS_APART = timedelta(seconds=90)
+"""More than this between the server's `Date` and our clock, and no answer can be given a minute."""
+
+_AT_ONCE = 16
+_CHUNK = 64 * 1024
+_USER_AGENT = "tracker (market metrics; one bulk call a minute)"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask: a path below the base URL, and the query."""
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back with a 2xx status. `received_at` is our clock (UTC) when the last byte was here."""
+
+    body: Any
+    headers: Mapping[str, str]
+    received_at: datetime
+
+    @property
+    def age(self) -> timedelta:
+        """How long a cache on the way kept the answer (RFC 9111, `Age`)."""
+        seconds = _seconds(self.headers.get("Age"))
+        return timedelta(seconds=seconds or 0.0)
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the server's clock is ahead of ours: `Date` + `Age` - ours; 0 if it does not tell."""
+        try:
+            said = parsedate_to_datetime(self.headers["Date"])
+        except (KeyError, ValueError):
+            return timedelta(0)
+        if said.tzinfo is None:  # "-0000" in RFC 5322: UTC without a place
+            said = said.replace(tzinfo=UTC)
+        return said + self.age - self.received_at
+
+
+class Refused(SourceRefused):
+    """A 4xx other than a rate limit. `status` and `text` are for the adapter that knows what they mean."""
+
+    def __init__(self, message: str, *, status: int, text: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = text
+
+
+class Http:
+    """Ask one exchange. Safe to use from several threads.
+
+    `clock` gives the present in UTC, `elapsed` seconds from any fixed start (for the deadline only).
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        url: str,
+        clock: Callable[[], datetime],
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+        timeouts: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+        deadline: float = DEADLINE,
+        largest: int = LARGEST,
+    ) -> None:
+        self._exchange, self._url, self._clock, self._elapsed = exchange, url.rstrip("/"), clock, elapsed
+        self._timeouts, self._deadline, self._largest = timeouts, deadline, largest
+        self._session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_AT_ONCE)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json"})
+
+    def get(self, request: Request) -> Answer:
+        """Give the answer's JSON.
+
+        Raises RateLimited (418, 429), SourceUnavailable (no answer, cut answer, 408, 5xx), Refused (other 4xx)
+        or BadAnswer (a redirect, too large, not JSON), each naming exchange, path and status.
+        """
+        where = f"{self._exchange}, {request.path}"
+        try:
+            response = self._session.get(
+                self._url + request.path,
+                params=dict(request.params),
+                timeout=self._timeouts,
+                stream=True,
+                allow_redirects=False,
+            )
+            with response:
+                content = self._read(response, where)
+        except requests.Timeout as error:
+            raise SourceUnavailable(f"{where}: no answer within {self._timeouts[1]:g} s; it is tried again") from error
+        except requests.ConnectionError as error:
+            raise SourceUnavailable(f"{where}: cannot connect to {self._url}: {_cause(error)}") from error
+        except requests.RequestException as error:
+            raise SourceUnavailable(f"{where}: the answer broke off: {_cause(error)}") from error
+        status = response.status_code
+        if status != 200:
+            raise _failure(where, status, content, response.headers)
+        return Answer(_json(where, content), response.headers, self._clock())
+
+    def _read(self, response: requests.Response, where: str) -> bytes:
+        began, content = self._elapsed(), bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            content += chunk
+            if len(content) > self._largest:
+                raise BadAnswer(f"{where}: the answer is larger than {self._largest} bytes; it was not read")
+            if self._elapsed() - began > self._deadline:
+                raise SourceUnavailable(f"{where}: the answer took more than {self._deadline:g} s; it is tried again")
+        return bytes(content)
+
+
+def _failure(
+    where: str, status: int, content: bytes, headers: Mapping[str, str]
+) -> RateLimited | SourceUnavailable | BadAnswer | Refused:
+    text = _excerpt(content)
+    wait = _retry_after(headers)
+    if status in {418, 429}:
+        asked = f"; it asks for {wait:g} s of quiet" if wait is not None else ""
+        what = "banned for asking too often" if status == 418 else "asked too often"
+        return RateLimited(f"{where}: {what} (HTTP {status}){asked}", retry_after=wait)
+    if status >= 500 or status == 408:
+        return SourceUnavailable(f"{where}: HTTP {status} {text}".rstrip(), retry_after=wait)
+    if status < 400:
+        return BadAnswer(f"{where}: HTTP {status} instead of an answer; is the base URL right?")
+    if status == 451:
+        message = f"{where}: not served where this machine is (HTTP 451); use another address of the exchange"
+        return Refused(message, status=status, text=text)
+    return Refused(f"{where}: refused with HTTP {status} {text}".rstrip(), status=status, text=text)
+
+
+def _json(where: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        kind = "HTML" if content.lstrip()[:1] == b"<" else "no JSON"
+        raise BadAnswer(f"{where}: {kind} instead of JSON: {_excerpt(content)}") from error
+
+
+def _excerpt(content: bytes) -> str:
+    """Give the start of a body as one printable line."""
+    text = " ".join(content[:400].decode("utf-8", "replace").split())
+    return "".join(one for one in text if one.isprintable())[:120]
+
+
+def _cause(error: BaseException) -> str:
+    """Give the innermost reason: requests wraps urllib3, which wraps the socket's error, each repeating the URL."""
+    inner: BaseException = error
+    while isinstance(getattr(inner, "reason", None) or (inner.args and inner.args[0]), BaseException):
+        inner = getattr(inner, "reason", None) or inner.args[0]
+    return f"{type(inner).__name__}: {inner.args[-1] if inner.args else inner}"[:200]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read `Retry-After` (RFC 9110, 10.2.3): seconds, or a date, which counts from the server's own `Date`."""
+    text = headers.get("Retry-After")
+    seconds = _seconds(text)
+    if seconds is not None or text is None:
+        return seconds
+    try:
+        until, said = parsedate_to_datetime(text), parsedate_to_datetime(headers["Date"])
+        return max((until - said).total_seconds(), 0.0)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text.strip()) if text and text.isascii() and text.strip().isdigit() and len(text) < 12 else None

@@ -1,0 +1,143 @@
+"""What every adapter reads alike: numbers, and when an answer may be stamped."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tracker.errors import BadAnswer
+from tracker.model import MINUTE, POLL_WITHIN, Candle, Market, Metric, Origin, Poll, Problem, Sample, Series, iso
+from tracker.sources.http import CLOCKS_APART, Answer
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII)
+
+
+def number(value: object) -> float | None:
+    """Read a finite number as exchanges write it, in JSON or in a string; None for anything else.
+
+    >>> number("79003.89"), number(1e-06), number(""), number("NaN"), number(True), number("1_000")
+    (79003.89, 1e-06, None, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def price(value: object) -> float | None:
+    """Read a price: a finite number above zero, or None. Exchanges write 0 for "no price"."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def volume(value: object) -> float | None:
+    """Read a volume: a finite number, zero or more, or None."""
+    found = number(value)
+    return found + 0.0 if found is not None and found >= 0 else None  # + 0.0 makes -0.0 zero
+
+
+def poll(
+    quotes: Mapping[Market, tuple[object, object] | None],
+    minute: datetime,
+    received_at: datetime,
+    problems: Iterable[Problem] = (),
+) -> Poll:
+    """Make the samples of `minute` from (price, 24 h base volume) as the exchange wrote them.
+
+    A market with no quote or no usable price has no sample, one with no usable volume has its price only; each
+    is named in a problem.
+    """
+    samples: list[Sample] = []
+    found = list(problems)
+    for market, quote in quotes.items():
+        if quote is None:
+            found.append(Problem(str(market), "is not in the exchange's answer; no longer traded there?"))
+            continue
+        last, traded = price(quote[0]), volume(quote[1])
+        if last is None:
+            found.append(Problem(str(market), f"has no usable price: the exchange says {_said(quote[0])}"))
+            continue
+        samples.append(Sample(Series(market, Metric.PRICE), minute, last, received_at, Origin.POLL))
+        if traded is None:
+            found.append(Problem(str(market), f"has no usable 24 h volume: the exchange says {_said(quote[1])}"))
+        else:
+            samples.append(Sample(Series(market, Metric.VOLUME_24H), minute, traded, received_at, Origin.POLL))
+    return Poll(tuple(samples), tuple(found))
+
+
+def refuse_unless_live(exchange: str, answer: Answer) -> None:
+    """Raise BadAnswer when an answer cannot be dated: the clocks disagree, or it comes from an old cache."""
+    if abs(answer.skew) > CLOCKS_APART:
+        ahead = answer.skew.total_seconds()
+        raise BadAnswer(
+            f"{exchange}: its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; "
+            "set the clock of this machine (NTP), or wait until the exchange has mended its own"
+        )
+    if answer.age > POLL_WITHIN:
+        raise BadAnswer(f"{exchange}: the answer lay {answer.age.total_seconds():.0f} s in a cache; it is not live")
+
+
+def untimely(exchange: str, minute: datetime, at: datetime) -> Poll | None:
+    """Give the empty poll that says why nothing seen `at` is a sample of `minute`; None if it is one."""
+    if minute <= at <= minute + POLL_WITHIN:
+        return None
+    seconds = (at - minute).total_seconds()
+    when = f"{seconds:.0f} s after" if seconds > 0 else f"{-seconds:.0f} s before"
+    limit = POLL_WITHIN.total_seconds()
+    what = f"asked {when} {iso(minute)}: a poll counts from 0 to {limit:.0f} s after its minute; candles fill it"
+    return Poll((), (Problem(exchange, what),))
+
+
+def candle(market: Market, opened: object, numbers: tuple[object, object, object, object, object]) -> Candle | None:
+    """Make a candle from its open time (seconds since 1970) and open, high, low, close, base volume; None if unusable.
+
+    Unusable: null or non-positive prices, a time that is no whole minute, a close outside [low, high].
+    """
+    at = number(opened)
+    prices, traded = [price(one) for one in numbers[:4]], volume(numbers[4])
+    if at is None or at % 60 or not 0 <= at < 2**33 or traded is None or None in prices:
+        return None
+    first, high, low, last = (one for one in prices if one is not None)
+    if not low <= min(first, last) <= max(first, last) <= high:
+        return None
+    return Candle(market, datetime.fromtimestamp(at, UTC), first, high, low, last, traded)
+
+
+def finished(candles: Iterable[Candle], start: datetime, end: datetime) -> list[Candle]:
+    """Keep the candles stamped in (start, end], oldest first; the later of two for the same minute counts."""
+    kept = {one.opened: one for one in candles if start < one.minute <= end}
+    return [kept[opened] for opened in sorted(kept)]
+
+
+def last_finished(end: datetime, clock: Callable[[], datetime]) -> datetime:
+    """Give the last stamp at or before `end` whose candle is over: its minute has passed by our clock."""
+    at = min(end, clock())
+    return datetime.fromtimestamp(int(at.timestamp()) // 60 * 60, UTC)
+
+
+def rows(exchange: str, what: str, body: Any, kind: type) -> Any:
+    """Give the body if it is a `kind` (list or dict); BadAnswer saying what came instead."""
+    if isinstance(body, kind):
+        return body
+    raise BadAnswer(f"{exchange}: {what} should be a JSON {_KINDS[kind]}, not {_said(body)}")
+
+
+_KINDS = {list: "array", dict: "object"}
+
+
+def _said(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def first_stamp(start: datetime) -> datetime:
+    """Give the first whole minute after `start`."""
+    return datetime.fromtimestamp(int(start.timestamp()) // 60 * 60, UTC) + MINUTE

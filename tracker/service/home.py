@@ -25,6 +25,17 @@ from tracker.service.processes import MARK
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the project: dags/ and plugins/ lie in it."""
 
+CHATTY = (
+    "airflow.jobs",
+    "airflow.models.dag",
+    "airflow.serialization",
+    "airflow.api_fastapi.execution_api",
+    "airflow.sdk.api.client",
+    "http.access",
+    "supervisor",
+)
+"""Loggers that write several lines a minute while all is well; the logs of tasks are not among them."""
+
 MARKETS = {True: "simulated", False: "real"}
 
 
@@ -180,7 +191,7 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "600",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports.worker_log),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.trigger_log),
-        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.jobs=WARNING, airflow.models.dag=WARNING",
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": ", ".join(f"{name}=WARNING" for name in CHATTY),
         **home.secrets(),
         "TRACKER_AIRFLOW_URL": ui,
     }

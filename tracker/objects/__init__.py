@@ -1,0 +1,153 @@
+"""Named bytes under one root: a local folder, an S3 bucket, or memory (tests). The only module that does storage I/O.
+
+Every write is one atomic step: a reader, or a writer killed at any instant, sees the old object or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from tracker.errors import ConfigError, PermanentError
+
+Change = Callable[[bytes | None], bytes | None]
+"""Takes an object's bytes (None: there is none) and gives the new ones (None: leave it). May be called again."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectInfo:
+    """An object as listed. `size` in bytes; `md5` is the hex digest of its content where the list can tell it.
+
+    Amazon S3 and most of its kin give a single PUT its MD5 as ETag; a local file carries it as an extended attribute
+    where the file system has those. None means: read the object to know.
+    """
+
+    path: str
+    size: int
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What a web server says with an object; kept on S3, without meaning in a folder."""
+
+    content_type: str | None = None
+    cache_control: str | None = None
+
+
+class Backend(Protocol):
+    """What a kind of storage can do; paths are relative to the root and already checked."""
+
+    def get(self, path: str) -> bytes | None: ...
+    def put(self, path: str, data: bytes, headers: Headers) -> None: ...
+    def create(self, path: str, data: bytes, headers: Headers) -> bool: ...
+    def update(self, path: str, change: Change, headers: Headers) -> bool: ...
+    def list(self, prefix: str, after: str) -> list[ObjectInfo]: ...
+    def delete(self, paths: Iterable[str]) -> None: ...
+    def sweep(self, before: float) -> int: ...
+
+
+class Objects:
+    """The objects under `url`: a path, `file://…`, `s3://bucket/prefix` or `memory://name`.
+
+    Nothing is opened before the first call, and a forked child opens its own: an S3 client that was used before a
+    fork hangs in the child. S3 takes the standard AWS_* variables; plain HTTP only where AWS_ENDPOINT_URL says so.
+    Errors: StoreUnavailable (try again), Conflict (others kept changing it), ConfigError (wrong bucket, no access).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._open = _opener(url)
+        self._backend: Backend | None = None
+        self._pid = 0
+
+    def __repr__(self) -> str:
+        return f"Objects({self.url!r})"
+
+    def get(self, path: str) -> bytes | None:
+        """Give the bytes of an object, or None when there is none."""
+        return self._here().get(_checked(path))
+
+    def put(self, path: str, data: bytes, *, content_type: str | None = None, cache_control: str | None = None) -> None:
+        """Replace the whole object, durably: when this returns it survives a kill (and locally a power cut)."""
+        self._here().put(_checked(path), data, Headers(content_type, cache_control))
+
+    def create(
+        self, path: str, data: bytes, *, content_type: str | None = None, cache_control: str | None = None
+    ) -> bool:
+        """Write the object if there is none; at most one of several creators gets True."""
+        return self._here().create(_checked(path), data, Headers(content_type, cache_control))
+
+    def update(
+        self, path: str, change: Change, *, content_type: str | None = None, cache_control: str | None = None
+    ) -> bool:
+        """Read, change and write an object so that no other update of it is lost; say whether it was written.
+
+        Locally under `flock`, on S3 by If-Match: there `change` is called again with what another writer left. What
+        `change` reads it must read itself, inside the call, and it must not update another object.
+        """
+        return self._here().update(_checked(path), change, Headers(content_type, cache_control))
+
+    def list(self, prefix: str = "", after: str = "") -> list[ObjectInfo]:
+        """List the objects in the folder `prefix` and below, sorted by path; only those whose path is above `after`."""
+        return self._here().list(_checked(prefix) if prefix else "", after)
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; one that is not there is no error."""
+        self._here().delete([_checked(path) for path in paths])
+
+    def sweep(self, before: float) -> int:
+        """Remove drafts that killed writers left before the instant `before` (Unix seconds); give how many.
+
+        Drafts lie outside the data folders and are never read; only a local root has them.
+        """
+        return self._here().sweep(before)
+
+    def _here(self) -> Backend:
+        if self._backend is None or self._pid != os.getpid():
+            self._backend, self._pid = self._open(), os.getpid()
+        return self._backend
+
+
+def _opener(url: str) -> Callable[[], Backend]:
+    """Choose the backend by the URL. ConfigError names a URL that is none of ours."""
+    parts = urlsplit(url)
+    if "://" not in url or parts.scheme == "file":
+        if parts.scheme == "file" and parts.netloc not in {"", "localhost"}:
+            raise ConfigError(f"{url!r} names a host; write file:///folder")
+        return lambda: _local(unquote(parts.path) if parts.scheme == "file" else url)
+    if parts.scheme == "s3":
+        if not parts.hostname:
+            raise ConfigError(f"{url!r} names no bucket; write s3://bucket/prefix")
+        return lambda: _s3(parts.netloc, parts.path.strip("/"))
+    if parts.scheme == "memory":
+        return lambda: _memory(url)
+    raise ConfigError(f"{url!r} is not a place for objects; write a path, file://… or s3://bucket/prefix")
+
+
+def _local(folder: str) -> Backend:
+    from tracker.objects.local import Folder
+
+    return Folder(folder)
+
+
+def _s3(bucket: str, prefix: str) -> Backend:
+    from tracker.objects.remote import s3  # obstore costs 28 ms, and a local root never needs it
+
+    return s3(bucket, prefix)
+
+
+def _memory(url: str) -> Backend:
+    from tracker.objects.remote import memory
+
+    return memory(url)
+
+
+def _checked(path: str) -> str:
+    """Refuse a path that leaves the root, hides (drafts and locks do), or that not every storage can name."""
+    if path.startswith(".") or any(part in {"", ".", ".."} for part in path.split("/")) or not path.isprintable():
+        raise PermanentError(f"{path!r} cannot name an object: no empty, hidden or parent folder, no control character")
+    return path

@@ -1,0 +1,204 @@
+"""Objects in a local folder: draft, fsync, rename, fsync of the folder. Plain system calls, so that forks are safe.
+
+Drafts and locks lie in `.staging/` and `.locks/` under the root: whoever reads a data folder never meets them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import sys
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tracker.errors import ConfigError, Conflict, StoreUnavailable
+from tracker.objects import Change, Headers, ObjectInfo
+
+_DIGEST = "user.tracker.md5"
+_LOCKS = 64
+_LOCK_WAIT = 60.0
+_NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA, errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.ENOSPC}
+_USERS_TO_MEND = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}
+
+
+class Folder:
+    """A folder as a Backend (its promises: `tracker.objects.Objects`)."""
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root).expanduser().absolute()
+
+    def get(self, path: str) -> bytes | None:
+        with _explained(path):
+            try:
+                return (self.root / path).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def put(self, path: str, data: bytes, _headers: Headers) -> None:
+        with _explained(path), self._draft(data) as draft:
+            self._into_place(path, draft.replace)
+
+    def create(self, path: str, data: bytes, _headers: Headers) -> bool:
+        with _explained(path), self._draft(data) as draft:
+            try:
+                self._into_place(path, lambda target: target.hardlink_to(draft))
+            except FileExistsError:
+                return False
+            return True
+
+    def update(self, path: str, change: Change, headers: Headers) -> bool:
+        with self._locked(path):
+            old = self.get(path)
+            new = change(old)
+            if new is None or new == old:
+                return False
+            self.put(path, new, headers)
+            return True
+
+    def list(self, prefix: str, after: str) -> list[ObjectInfo]:
+        with _explained(prefix):
+            return sorted(self._walk(prefix, after))
+
+    def delete(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            with _explained(path):
+                (self.root / path).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # not empty, or gone already
+                    for folder in list((self.root / path).relative_to(self.root).parents)[:-1]:
+                        (self.root / folder).rmdir()
+
+    def sweep(self, before: float) -> int:
+        removed = 0
+        with _explained(".staging"), contextlib.suppress(FileNotFoundError):
+            for draft in (self.root / ".staging").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if draft.stat().st_mtime < before:
+                        draft.unlink()
+                        removed += 1
+        return removed
+
+    @contextlib.contextmanager
+    def _draft(self, data: bytes) -> Iterator[Path]:
+        staging = self.root / ".staging"
+        staging.mkdir(parents=True, exist_ok=True)
+        draft = staging / uuid.uuid4().hex
+        try:
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                _remember_digest(file.fileno(), data)
+                os.fsync(file.fileno())
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _into_place(self, path: str, move: Callable[[Path], object]) -> None:
+        """Make the folder, move, and make both durable; another process may remove the empty folder in between."""
+        target = self.root / path
+        for _ in range(100):
+            self._make(target.parent)
+            try:
+                move(target)
+            except FileNotFoundError:
+                continue
+            _sync(target.parent)
+            return
+        raise StoreUnavailable(f"{path}: its folder is deleted as often as it is made; stop what cleans {self.root}")
+
+    def _make(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        if folder != self.root:
+            self._make(folder.parent)
+        folder.mkdir(parents=folder == self.root, exist_ok=True)
+        _sync(folder.parent)
+
+    @contextlib.contextmanager
+    def _locked(self, path: str) -> Iterator[None]:
+        """Hold one of a fixed number of locks, chosen by the path; the kernel lets go when the process dies."""
+        locks = self.root / ".locks"
+        with _explained(path):
+            locks.mkdir(parents=True, exist_ok=True)
+            file = os.open(locks / f"{zlib.crc32(path.encode()) % _LOCKS:02}", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            until = time.monotonic() + _LOCK_WAIT
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        text = (
+                            f"{path}: another process has held its lock for {_LOCK_WAIT:.0f} s; look for a stopped one"
+                        )
+                        raise Conflict(text) from None
+                    time.sleep(0.002)
+            yield
+        finally:
+            os.close(file)
+
+    def _walk(self, folder: str, after: str) -> Iterator[ObjectInfo]:
+        try:
+            entries = list(os.scandir(self.root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir():
+                hidden = not folder and entry.name.startswith(".")
+                if not hidden and f"{path}/\U0010ffff" > after:
+                    yield from self._walk(path, after)
+            elif path > after:
+                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                    stat = entry.stat()
+                    yield ObjectInfo(path, stat.st_size, _known_digest(entry.path, stat))
+
+
+def _remember_digest(file: int, data: bytes) -> None:
+    """Note the MD5 in the file's attributes, with size and time: a later edit by others then does not go by it."""
+    if sys.platform != "linux":
+        return
+    stat = os.fstat(file)
+    note = f"{hashlib.md5(data, usedforsecurity=False).hexdigest()} {stat.st_size} {stat.st_mtime_ns}"
+    try:
+        os.setxattr(file, _DIGEST, note.encode())
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+
+
+def _known_digest(path: str, stat: os.stat_result) -> str | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        digest, size, time_ns = os.getxattr(path, _DIGEST).decode().split()
+    except (OSError, ValueError):
+        return None
+    return digest if (int(size), int(time_ns)) == (stat.st_size, stat.st_mtime_ns) else None
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        where = f"{error.filename or path}: {error.strerror or error}"
+        if error.errno in _USERS_TO_MEND:
+            raise ConfigError(f"{where}; make it a folder this user may write to") from error
+        raise StoreUnavailable(f"{where}; the write did not happen, try again when it is mended") from error

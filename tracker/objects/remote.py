@@ -1,0 +1,149 @@
+"""Objects in S3, or in memory for tests, over obstore: one PUT per write, If-Match and If-None-Match for updates."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore import exceptions as refused
+from obstore.store import MemoryStore, S3Store
+
+from tracker.errors import ConfigError, Conflict, StoreUnavailable
+from tracker.objects import Change, Headers, ObjectInfo
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
+_TRIES = 30
+_AT_ONCE = 1000  # keys in one S3 DeleteObjects
+_ABSENT = (FileNotFoundError, refused.NotFoundError)
+_MEMORIES: dict[str, MemoryStore] = {}
+
+
+def s3(bucket: str, prefix: str) -> Remote:
+    """Open a bucket as the AWS_* variables of the environment say."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    options: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
+    if endpoint.startswith("http://"):
+        options["allow_http"] = True
+    store = S3Store(
+        bucket,
+        prefix=prefix or None,
+        client_options=options,
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
+    )
+    return Remote(store, f"s3://{bucket}/{prefix}".rstrip("/") + "/", sends_headers=True)
+
+
+def memory(url: str) -> Remote:
+    """Give the memory of that name; all of one process that name it share it."""
+    return Remote(_MEMORIES.setdefault(url, MemoryStore()), f"{url}/", sends_headers=False)
+
+
+class Remote:
+    """An obstore store as a Backend (its promises: `tracker.objects.Objects`)."""
+
+    def __init__(self, store: S3Store | MemoryStore, root: str, *, sends_headers: bool) -> None:
+        self._store = store
+        self._root = root
+        self._sends_headers = sends_headers
+
+    def get(self, path: str) -> bytes | None:
+        found = self._versioned(path)
+        return found[0] if found else None
+
+    def put(self, path: str, data: bytes, headers: Headers) -> None:
+        with self._explained(path):
+            self._put(path, data, headers, "overwrite")
+
+    def create(self, path: str, data: bytes, headers: Headers) -> bool:
+        with self._explained(path):
+            try:
+                self._put(path, data, headers, "create")
+            except (refused.AlreadyExistsError, refused.PreconditionError):
+                return False
+            return True
+
+    def update(self, path: str, change: Change, headers: Headers) -> bool:
+        mine: bytes | None = None
+        for attempt in range(_TRIES):
+            found = self._versioned(path)
+            old = found[0] if found else None
+            if mine is not None and old == mine:
+                return True  # refused, yet ours is there: the answer to an earlier try got lost
+            new = change(old)
+            if new is None or new == old:
+                return False
+            with self._explained(path):
+                try:
+                    self._put(path, new, headers, {"e_tag": found[1]} if found else "create")
+                except (refused.AlreadyExistsError, refused.PreconditionError):
+                    mine = new
+                else:
+                    return True
+            time.sleep(random.uniform(0, min(0.5, 0.005 * 2**attempt)))  # noqa: S311 - spreads the writers
+        raise Conflict(f"{self._root}{path}: others changed it {_TRIES} times while we tried; try again")
+
+    def list(self, prefix: str, after: str) -> list[ObjectInfo]:
+        with self._explained(prefix):
+            pages = obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1000)
+            return sorted(
+                ObjectInfo(meta["path"], meta["size"], _md5(meta["e_tag"]) if self._sends_headers else None)
+                for page in pages
+                for meta in page
+            )
+
+    def delete(self, paths: Iterable[str]) -> None:
+        rest = list(paths)
+        while rest:
+            part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
+            with self._explained(part[0]), contextlib.suppress(*_ABSENT):
+                obstore.delete(self._store, part)
+
+    def sweep(self, _before: float) -> int:
+        return 0
+
+    def _put(self, path: str, data: bytes, headers: Headers, mode: Any) -> None:
+        attributes = {}
+        if headers.content_type and self._sends_headers:
+            attributes["Content-Type"] = headers.content_type
+        if headers.cache_control and self._sends_headers:
+            attributes["Cache-Control"] = headers.cache_control
+        # In parts an upload is no single PUT: not atomic with its condition, and with another kind of ETag.
+        obstore.put(self._store, path, data, attributes=attributes or None, mode=mode, use_multipart=False)
+
+    def _versioned(self, path: str) -> tuple[bytes, str] | None:
+        with self._explained(path):
+            try:
+                answer = obstore.get(self._store, path)
+                return bytes(answer.bytes()), str(answer.meta["e_tag"])
+            except _ABSENT as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
+    @contextlib.contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        where = f"{self._root}{path}"
+        try:
+            yield
+        except (refused.AlreadyExistsError, refused.PreconditionError):
+            raise
+        except (refused.PermissionDeniedError, refused.UnauthenticatedError) as error:
+            raise ConfigError(f"{where}: no access; check the AWS_* credentials and the bucket's policy") from error
+        except _ABSENT as error:
+            raise ConfigError(f"{where}: there is no such bucket; make it, or correct the URL") from error
+        except refused.BaseError as error:
+            text = str(error).split("\n", 1)[0][:300]
+            raise StoreUnavailable(f"{where}: {text}; check AWS_ENDPOINT_URL if this stays") from error
+
+
+def _md5(e_tag: str | None) -> str | None:
+    digest = (e_tag or "").strip('"')
+    return digest if len(digest) == 32 and set(digest) <= set("0123456789abcdef") else None

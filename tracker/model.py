@@ -62,7 +62,10 @@ class Market:
     @classmethod
     def parse(cls, text: str) -> Market:
         """Read `exchange:BASE-QUOTE`; the last dash parts base from quote. ValueError if it is not one."""
-        exchange, colon, pair = text.rpartition(":")  # the exchange may be ccxt:bitfinex
+        exchange, colon, pair = text.partition(":")
+        if exchange == "ccxt":  # ccxt:bitfinex is an exchange's name
+            name, colon, pair = pair.partition(":")
+            exchange = f"ccxt:{name}"
         base, dash, quote = pair.rpartition("-")
         if not (colon and dash and exchange and base and quote):
             raise ValueError(f"{text!r} is not a market; write exchange:BASE-QUOTE, as in coinbase:BTC-USD")

@@ -1,0 +1,65 @@
+"""alert_rules.toml: read strictly, with errors that name the place and the way out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tracker.alerts import AlertRule, load_rules
+from tracker.errors import ConfigError
+from tracker.model import Metric
+from tracker.settings import ROOT
+
+
+def read(text):
+    return load_rules(text, "alert_rules.toml")
+
+
+def test_the_default_rules_are_three_times_the_mean_of_price_and_volume():
+    assert read((ROOT / "resources" / "alert_rules.toml").read_text()) == (
+        AlertRule("price-3x", Metric.PRICE, "3", 30, 5),
+        AlertRule("volume-3x", Metric.VOLUME_24H, "3", 30, 5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("3", "3"), ("3.0", "3"), ("2.10", "2.1"), ("1e1", "10"), ('"2.5"', "2.5")]
+)
+def test_a_factor_is_kept_as_the_decimal_it_is_written_as(written, kept):
+    (rule,) = read(f'[[rule]]\nname = "a"\nmetric = "price"\nfactor = {written}')
+    assert rule.factor == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no rules"),
+        ("rule = 3", "no rules"),
+        ("rule = [3]", "rule 1: write a table"),
+        ("[[rule]", "not TOML"),
+        ('[[rules]]\nname = "a"', "unknown key 'rules'; did you mean rule?"),
+        ('[[rule]]\nmetric = "price"', "rule 1: 'name' is missing"),
+        ('[[rule]]\nname = "a"', "rule 1 ('a'): 'metric' is missing"),
+        (
+            '[[rule]]\nname = "a"\nmetric = "prices"',
+            "metric 'prices' is none of price, volume_24h; did you mean price?",
+        ),
+        ('[[rule]]\nname = "a"\nmetric = ["price"]', "is none of price"),
+        ('[[rule]]\nname = "A b"\nmetric = "price"', "name must be a word"),
+        ('[[rule]]\nname = 3\nmetric = "price"', "name must be a word"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nfacto = 3', "unknown key 'facto'; did you mean factor?"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nkind = "ratio"', "kind 'ratio' is none of ratio_to_mean"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nfactor = 1', "factor must be a number above 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nfactor = true', "factor must be a number above 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nfactor = nan', "factor must be a number above 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nfactor = "x"', "factor must be a number above 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nmin_samples = 61', "min_samples must be a whole number from 1 to 60"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nresolve_after = 0', "resolve_after must be a whole number from 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\n[[rule]]\nname = "a"\nmetric = "price"', "rule 2: a second rule"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_the_file_the_rule_and_the_key(text, says):
+    with pytest.raises(ConfigError, match=re.escape(says)) as caught:
+        read(text)
+    assert str(caught.value).startswith("alert_rules.toml")

@@ -1,0 +1,18 @@
+"""Decide what fires: pure functions of the samples (product definitions: DESIGN.md, section 2)."""
+
+from tracker.alerts.evaluation import evaluate, history
+from tracker.alerts.rules import load_rules
+from tracker.alerts.values import AlertRule, Batch, Evaluation, Event, State, Transition, key_of
+
+__all__ = [
+    "AlertRule",
+    "Batch",
+    "Evaluation",
+    "Event",
+    "State",
+    "Transition",
+    "evaluate",
+    "history",
+    "key_of",
+    "load_rules",
+]

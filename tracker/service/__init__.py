@@ -49,6 +49,7 @@ def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: C
                 began = time.monotonic()
                 supervisor.stop()
                 say(f"stopped in {time.monotonic() - began:.1f} s")
+    return 0
 
 
 class _Service:
@@ -93,7 +94,7 @@ class _Service:
 
     def _sinks(self) -> list[Child]:
         ports = self.ports
-        mailbox = ["--smtp-port", str(ports.smtp), "--port", str(ports.mailbox), "--folder", str(self.home.mails)]
+        mailbox = ["--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--folder", str(self.home.mail)]
         return [
             self._child("simulator", [*TRACKER, "simulate", "--port", str(ports.simulator)]),
             self._child("mailbox", [*TRACKER, "mailbox", *mailbox]),

@@ -112,8 +112,8 @@ class Home:
         return self.path / "logs"
 
     @property
-    def mails(self) -> Path:
-        return self.path / "mails"
+    def mail(self) -> Path:
+        return self.path / "mail"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

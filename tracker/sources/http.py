@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -161,12 +162,14 @@ def _json(where: str, content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        kind = "HTML" if content.lstrip()[:1] == b"<" else "no JSON"
-        raise BadAnswer(f"{where}: {kind} instead of JSON: {_excerpt(content)}") from error
+        raise BadAnswer(f"{where}: not JSON but {_excerpt(content) or 'nothing'}") from error
 
 
 def _excerpt(content: bytes) -> str:
-    """Give the start of a body as one printable line."""
+    """Give the start of a body as one printable line; of a web page, its title."""
+    if content.lstrip()[:1] == b"<":
+        title = re.search(rb"<title[^>]*>([^<]{1,80})", content, re.IGNORECASE)
+        return f"a web page{': ' + title[1].decode('utf-8', 'replace').strip() if title else ''}"
     text = " ".join(content[:400].decode("utf-8", "replace").split())
     return "".join(one for one in text if one.isprintable())[:120]
 

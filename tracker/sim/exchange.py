@@ -1,0 +1,135 @@
+"""What the wire formats share: a look at an exchange at one instant, with the faults of its markets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from tracker.sim.faults import Fault, Faults
+from tracker.sim.tape import Columns, Listed, State, Tape, Ticker, ticker, until_now
+
+ABSENT = object()
+"""A value that is left out of its object."""
+
+_SPOILT: dict[str, tuple[object, object]] = {
+    "null": (None, None),
+    "blank": ("", ""),
+    "nan": ("NaN", float("nan")),
+    "zero": ("0", 0),
+    "negative": ("-1.5", -1.5),
+    "missing": (ABSENT, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer; `body` is what JSON says."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One exchange at the instant `at`; `minutes` since the start of the simulation, for the faults."""
+
+    tape: Tape
+    exchange: str
+    at: datetime
+    faults: Faults
+    minutes: float
+    path: str
+
+    @property
+    def seconds(self) -> int:
+        """Epoch seconds of the instant."""
+        return int(self.at.timestamp())
+
+    def back_to(self, step: int) -> View:
+        """Give the view at the last whole `step` of seconds: what a cache of that age shows."""
+        return replace(self, at=datetime.fromtimestamp(self.seconds // step * step, self.at.tzinfo))
+
+    def listed(self) -> Sequence[Listed]:
+        """List the markets."""
+        if not self.faults.faults:
+            return self.tape.markets(self.exchange)
+        found = []
+        for market in self.tape.markets(self.exchange):
+            faults = self._faults(market)
+            if "vanish" not in faults:
+                found.append(replace(market, state=State.DELISTED) if "delist" in faults else market)
+        return found
+
+    def market(self, pair: str) -> Listed | None:
+        """Give the market with this pair."""
+        return next((one for one in self.listed() if one.pair == pair), None)
+
+    def ticker(self, market: Listed) -> Ticker | None:
+        """Give the last 24 h of a market; None if it never traded."""
+        return ticker(self.tape, self.exchange, market, self.at)
+
+    def candles(self, market: Listed, first: int, last: int) -> Columns:
+        """Give the candles that opened in the minutes [first, last], oldest first unless a fault says otherwise."""
+        found = until_now(self.tape, self.exchange, market, (first, last), self.at)
+        started = self.seconds / 60 - self.minutes
+        for begin, end in self.faults.outages():
+            found = _keep(found, (found.minute < started + begin) | (found.minute >= started + end))
+        faults = self._faults(market)
+        if late := faults.get("late"):
+            found = _keep(found, (found.minute + 1) * 60 + _seconds(late, 180) <= self.seconds)
+        if "duplicates" in faults:
+            found = Columns(*(np.repeat(column, 2) for column in found))
+        if "disorder" in faults:
+            order = list(range(found.minute.size))
+            random.Random(self.faults.seed).shuffle(order)
+            found = Columns(*(column[order] for column in found))
+        return found
+
+    def price(self, market: Listed, value: str | float) -> Any:
+        """Give a price as the exchange writes it, or what a fault makes of it; ABSENT to leave it out."""
+        for kind in self._faults(market):
+            if kind in _SPOILT:
+                return _SPOILT[kind][0 if isinstance(value, str) else 1]
+        return value
+
+    def volume(self, market: Listed, value: str) -> str:
+        """Give a 24 h volume as the exchange writes it, or what a fault makes of it."""
+        return "NaN" if "badvolume" in self._faults(market) else value
+
+    def _faults(self, market: Listed) -> dict[str, Fault]:
+        return self.faults.of_market(market.pair, self.path, self.minutes) if self.faults.faults else {}
+
+
+def present(**row: Any) -> dict[str, Any]:
+    """Make an object, without what is ABSENT."""
+    return {key: value for key, value in row.items() if value is not ABSENT}
+
+
+def wider(columns: Columns, minutes: int) -> Columns:
+    """Join one-minute candles into candles of so many minutes, aligned to 1970; the input is in time order."""
+    if minutes == 1 or not columns.minute.size:
+        return columns
+    bins, first = np.unique(columns.minute // minutes * minutes, return_index=True)
+    last = np.append(first[1:], columns.minute.size) - 1
+    return Columns(
+        bins,
+        columns.open[first],
+        np.maximum.reduceat(columns.high, first),
+        np.minimum.reduceat(columns.low, first),
+        columns.close[last],
+        np.add.reduceat(columns.volume, first),
+    )
+
+
+def _keep(columns: Columns, chosen: Any) -> Columns:
+    return Columns(*(column[chosen] for column in columns))
+
+
+def _seconds(fault: Fault, default: float) -> float:
+    return default if fault.seconds is None else fault.seconds

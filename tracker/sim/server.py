@@ -1,0 +1,265 @@
+"""The simulated exchanges as an HTTP server on 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker.errors import ConfigError
+from tracker.model import iso
+from tracker.sim import advanced, coinbase
+from tracker.sim.exchange import Reply, View
+from tracker.sim.faults import Fault, Faults
+from tracker.sim.markets import MadeUp
+from tracker.sim.replay import Replay
+from tracker.sim.tape import Tape
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
+_TEXTS = {"502": 502, "403": 403}
+
+Answer = Callable[[View, Mapping[str, str], Mapping[str, str]], Reply]
+
+
+class Wire(Protocol):
+    """The wire format of one exchange: a module."""
+
+    ROUTES: Mapping[str, Answer]
+
+    def limited(self, status: int, /) -> Any: ...
+    def failed(self, status: int, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A token bucket: so many requests a second, so many at once."""
+
+    rate: float
+    burst: float
+
+
+WIRES: dict[str, tuple[str, Any, Limit]] = {
+    "coinbase": ("coinbase", coinbase, Limit(10, 15)),
+    "coinbase advanced": ("coinbase", advanced, Limit(10, 15)),
+}
+"""By API: whose markets it shows, its wire format, and its limit."""
+
+
+@dataclass
+class Simulation:
+    """What the server answers from; the fields may be changed while it runs."""
+
+    tape: Tape
+    clock: Callable[[], datetime]
+    seed: int
+    faults: Faults = field(default_factory=Faults)
+    rate_limit: bool = True
+    replay: Path | None = None
+    started: datetime = field(init=False)
+    requests: list[str] = field(default_factory=list)
+    """Every path asked for, with its query, in order."""
+
+    _counts: dict[str, int] = field(default_factory=dict)
+    _tokens: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @classmethod
+    def make(
+        cls,
+        clock: Callable[[], datetime],
+        *,
+        seed: int = 1,
+        replay: Path | None = None,
+        ahead: timedelta = timedelta(0),
+        faults: str | None = None,
+        rate_limit: bool = True,
+    ) -> Simulation:
+        """Prepare made-up markets, or those of a recording. ConfigError for a wrong file or fault."""
+        tape: Tape = Replay(replay, clock(), ahead) if replay else MadeUp(seed)
+        return cls(tape, clock, seed, Faults.parse(faults, seed), rate_limit, replay)
+
+    def about(self) -> dict[str, Any]:
+        """Say what is simulated: `GET /sim`."""
+        return {
+            "seed": None if self.replay else self.seed,
+            "replay": self.replay.name if self.replay else None,
+            "shift_seconds": self.tape.shift * 60 if isinstance(self.tape, Replay) else 0,
+            "started": iso(self.started),
+            "now": iso(self.clock()),
+            "markets": {name: [one.pair for one in self.tape.markets(name)] for name in {w[0] for w in WIRES.values()}},
+            "faults": [one.kind for one in self.faults.faults],
+            "rate_limit": self.rate_limit,
+        }
+
+    def view(self, exchange: str, path: str) -> View:
+        """Look at an exchange now."""
+        now = self.clock()
+        minutes = (now - self.started).total_seconds() / 60
+        return View(self.tape, exchange, now, self.faults, minutes, path)
+
+    def fault(self, view: View) -> Fault | None:
+        """Give the fault that hits the next answer to this path."""
+        number = self._counts[view.path] = self._counts.get(view.path, 0) + 1
+        return self.faults.of_answer(view.path, number, view.minutes)
+
+    def over_limit(self, api: str, limit: Limit, at: float) -> bool:
+        """Take a token of the API's bucket at `at` seconds; say whether there was none."""
+        tokens, last = self._tokens.get(api, (limit.burst, at))
+        tokens = min(limit.burst, tokens + (at - last) * limit.rate)
+        over = self.rate_limit and tokens < 1
+        self._tokens[api] = (tokens if over else tokens - 1, at)
+        return over
+
+
+def application(simulation: Simulation) -> Starlette:
+    """Make the ASGI application."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    async def about(_request: Request) -> Response:
+        return _response(simulation.about(), 200, {}, simulation.clock())
+
+    def route(api: str, path: str, answer: Answer) -> Route:
+        exchange, wire, limit = WIRES[api]
+
+        async def endpoint(request: Request) -> Response:
+            simulation.requests.append(str(request.url).partition(str(request.base_url))[2])
+            view = simulation.view(exchange, request.url.path)
+            over = simulation.over_limit(api, limit, asyncio.get_running_loop().time())
+            if over:
+                return _response(wire.limited(429), 429, {}, view.at)
+            fault = simulation.fault(view)
+            refused = _refused(wire, fault) if fault else None
+            reply = refused or answer(view, request.path_params, request.query_params)
+            return await _faulty(reply, fault, view.at)
+
+        return Route(path, endpoint)
+
+    routes = [Route("/sim", about)]
+    for api, (_exchange, wire, _limit) in WIRES.items():
+        routes += [route(api, path, answer) for path, answer in wire.ROUTES.items()]
+    return Starlette(routes=routes)
+
+
+def _refused(wire: Wire, fault: Fault) -> Reply | None:
+    """Give the exchange's own words for a fault that is an HTTP status."""
+    wait = {} if fault.retry is None else {"Retry-After": f"{fault.retry:g}"}
+    kind = "503" if fault.kind == "outage" else fault.kind
+    if kind in {"418", "429"}:
+        return Reply(wire.limited(int(kind)), int(kind), wait)
+    if kind in {"404", "451", "500", "503"}:
+        return Reply(wire.failed(int(kind)), int(kind), wait)
+    return None
+
+
+async def _faulty(reply: Reply, fault: Fault | None, at: datetime) -> Response:
+    """Turn a reply into the answer on the wire, spoilt by `fault`."""
+    from starlette.responses import Response
+
+    kind = fault.kind if fault else ""
+    seconds = fault.seconds if fault else None
+    if kind == "slow":
+        await asyncio.sleep(15.0 if seconds is None else seconds)
+    if kind == "skew":
+        at += timedelta(seconds=600.0 if seconds is None else seconds)
+    if kind in {"html", *_TEXTS}:
+        return Response(_HTML, _TEXTS.get(kind, 200), {"Date": _date(at)}, "text/html")
+    body = reply.body
+    if kind == "empty":
+        body = [] if isinstance(body, list) else {}
+    if kind == "types":
+        body = dict.fromkeys(body, 7) if isinstance(body, dict) else [7 for _ in body]
+    whole = _response(body, reply.status, reply.headers, at)
+    half = bytes(whole.body)[: len(whole.body) // 2]
+    if kind == "truncated":
+        return Response(half, reply.status, {"Date": _date(at)}, "application/json")
+    if kind == "reset":  # a length that is never reached: the server closes the connection
+        length = {"Content-Length": str(len(whole.body)), "Date": _date(at)}
+        return Response(half, reply.status, length, "application/json")
+    return whole
+
+
+def _response(body: Any, status: int, headers: Mapping[str, str], at: datetime) -> Response:
+    from starlette.responses import Response
+
+    content = json.dumps(body, separators=(",", ":")).encode()
+    at -= timedelta(seconds=int(headers.get("Age", 0)))  # a cache keeps the date of what it keeps
+    return Response(content, status, {**headers, "Date": _date(at)}, "application/json; charset=utf-8")
+
+
+def _date(at: datetime) -> str:
+    return format_datetime(at, usegmt=True)
+
+
+def listen(port: int) -> socket.socket:
+    """Open the port on 127.0.0.1, 0 for any free one; ConfigError when it is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on port {port}: {error}; choose another with --port") from error
+
+
+def server(simulation: Simulation) -> uvicorn.Server:
+    """Make the HTTP server; it says nothing, and dates its answers by the simulation's clock."""
+    import uvicorn
+
+    class Quiet(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Stop on the first signal and do not raise it again: stopping is what was asked for."""
+            del frame
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    return Quiet(
+        uvicorn.Config(
+            application(simulation),
+            log_config=None,
+            access_log=False,
+            date_header=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+def serve(
+    port: int,
+    seed: int = 1,
+    *,
+    clock: Callable[[], datetime],
+    replay: Path | None = None,
+    ahead: timedelta = timedelta(0),
+    faults: str | None = None,
+    rate_limit: bool = True,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is called with the base URL when the port is open.
+
+    Raises ConfigError when the port is taken, the recording cannot be read, or `faults` is wrong.
+    """
+    simulation = Simulation.make(clock, seed=seed, replay=replay, ahead=ahead, faults=faults, rate_limit=rate_limit)
+    with listen(port) as door, suppress(KeyboardInterrupt):
+        if ready:
+            ready(f"http://127.0.0.1:{door.getsockname()[1]}")
+        server(simulation).run(sockets=[door])

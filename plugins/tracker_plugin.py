@@ -40,6 +40,11 @@ FOLDER = local_folder(os.environ.get("TRACKER_SITE_URL") or "data/site")
 HOME = MOUNT if FOLDER else os.environ.get("TRACKER_PUBLIC_URL", "").rstrip("/")
 
 
+WAITING = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5">
+<meta name="color-scheme" content="light dark"><title>tracker</title>
+<body style="font: 1rem system-ui; margin: 3rem"><p>The first page is being made: a minute at most.</p></body></html>"""
+
+
 class Site:
     """An ASGI application that serves a folder. Starlette is imported at the first request: in the API server only."""
 
@@ -48,16 +53,20 @@ class Site:
         self.files: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self.files is None:
-            from starlette.staticfiles import StaticFiles
-
-            self.files = StaticFiles(directory=self.folder, html=True, check_dir=False)
-
         async def send_fresh(message: Any) -> None:
             if message["type"] == "http.response.start":  # pages change every minute: ask each time, 304 if not
                 message["headers"] += [(b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff")]
             await send(message)
 
+        if self.files is None and not os.path.exists(self.folder):  # noqa: PTH110, ASYNC240 - one stat, and light
+            html = [(b"content-type", b"text/html; charset=utf-8"), (b"retry-after", b"5")]
+            await send_fresh({"type": "http.response.start", "status": 503, "headers": html})
+            await send_fresh({"type": "http.response.body", "body": WAITING})
+            return
+        if self.files is None:
+            from starlette.staticfiles import StaticFiles
+
+            self.files = StaticFiles(directory=self.folder, html=True)
         await self.files(scope, receive, send_fresh)
 
 

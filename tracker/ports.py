@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tracker.alerts.values import Backlog, Batch, Delivery, Transition
+
 
 class Source(Protocol):
     """One exchange's public market data."""
@@ -95,12 +97,40 @@ class Store(Protocol):
 class Outbox(Protocol):
     """Alerts as rows first, mails second: append-only objects with deterministic names (DESIGN.md, section 4)."""
 
-    def record(self, transitions: Sequence[Any]) -> int:
-        """Append transitions that are not there yet; say how many were new."""
+    def record(self, transitions: Sequence[Transition], *, live: bool = True) -> int:
+        """Append transitions that are not there yet, as would-have-fired unless `live`; say how many were new."""
         ...
 
-    def transitions(self, start: datetime, end: datetime) -> list[Any]:
+    def transitions(self, start: datetime, end: datetime) -> list[Transition]:
         """Give the recorded transitions of (start, end], oldest first."""
+        ...
+
+    def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
+        """Queue one mail per recipient and minute of what was not queued for them before; say how many keys were new."""
+        ...
+
+    def pending(self, now: datetime) -> list[Delivery]:
+        """Give the mails that wait and are still tried, oldest first."""
+        ...
+
+    def deliveries(self, start: datetime, end: datetime, now: datetime) -> list[Delivery]:
+        """Give every mail of the minutes in (start, end] and how it fares at `now`, oldest first."""
+        ...
+
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what is owed."""
+        ...
+
+    def batch(self, name: str) -> Batch | None:
+        """Give a mail by the id of its delivery; None if it is not there, or sent or failed meanwhile."""
+        ...
+
+    def mark_sent(self, batch: Batch, at: datetime) -> bool:
+        """Write down that the mail was taken; False if that was written before."""
+        ...
+
+    def mark_failed(self, batch: Batch, reason: str, at: datetime) -> bool:
+        """Write down that the mail will never be taken, and why."""
         ...
 
 

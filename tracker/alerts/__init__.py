@@ -2,11 +2,13 @@
 
 from tracker.alerts.evaluation import evaluate, history
 from tracker.alerts.rules import load_rules
-from tracker.alerts.values import AlertRule, Batch, Evaluation, Event, State, Transition, key_of
+from tracker.alerts.values import AlertRule, Backlog, Batch, Delivery, Evaluation, Event, State, Transition, key_of
 
 __all__ = [
     "AlertRule",
+    "Backlog",
     "Batch",
+    "Delivery",
     "Evaluation",
     "Event",
     "State",

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from tracker.alerts.columns import Columns, Floats, Ints, columns, minute_of, number_of
 from tracker.alerts.life import Life, lives
-from tracker.alerts.values import SILENT, AlertRule, Evaluation, Event, State, Transition
+from tracker.alerts.values import SILENT_MINUTES, AlertRule, Evaluation, Event, State, Transition
 from tracker.frames import instants
-from tracker.model import DAY, Market, Metric, Series
+from tracker.model import DAY, MINUTE, Market, Metric, Series
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +96,7 @@ def _unjudged(rules: Sequence[AlertRule], summary: pa.Table, minute: datetime) -
     }
     names = (summary.column(name).to_pylist() for name in ("market", "metric", "n_1h"))
     for market, metric, count, latest in zip(*names, instants(summary.column("latest_minute")), strict=True):
-        silent = latest is None or minute - latest >= SILENT
+        silent = latest is None or minute - latest >= SILENT_MINUTES * MINUTE
         if silent or count < needed[metric]:
             yield Series(Market.parse(market), Metric(metric)), State.NO_DATA if silent else State.WARMING
 

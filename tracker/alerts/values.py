@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from tracker.model import Metric, Series
 
-SILENT = timedelta(minutes=3)
-"""A series without a sample for this long has no data."""
+SILENT_MINUTES = 3
+"""A series without a sample for this many minutes has no data."""
 
 LOST_MINUTES = 60
 """An open alert expires after this many minutes in which it could not be judged."""
@@ -66,7 +66,7 @@ class Transition:
     n_1h: int
     peak_ratio: float  # largest latest / mean_1h while it was open; infinite over a mean of 0
     rises: int  # how often it went from below to above while it was open
-    replayed: bool = field(default=False, compare=False)  # of a backfilled minute: would have fired, never mailed
+    would_have_fired: bool = field(default=False, compare=False)  # of a backfilled minute: recorded, never mailed
 
     @property
     def alert_id(self) -> str:
@@ -115,6 +115,24 @@ class Batch:
     def digest(self) -> str:
         """The sha256 of the keys: the same for every attempt to send this batch, so a twin is recognisable."""
         return hashlib.sha256("\n".join(self.keys).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One mail of the outbox and how it fared. `state`: waiting, sent, failed, or gave_up when no longer tried."""
+
+    id: str
+    minute: datetime
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the outbox owes: mails that wait, the minute of the oldest of them, and mails that never went."""
+
+    waiting: int
+    oldest: datetime | None
+    undelivered: int
 
 
 def key_of(transition: Transition, recipient: str) -> str:

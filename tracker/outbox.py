@@ -1,0 +1,252 @@
+"""Alerts as rows first, mails second: what must be told stands in the object store before anything can fail.
+
+alerts/transitions/date=YYYY-MM-DD/transitions.jsonl   every change of an alert, one JSON object a line, appended
+alerts/outbox/date=YYYY-MM-DD/HHMM-<recipient>-<n>.json  what one mail tells one recipient of one minute
+alerts/sent/…, alerts/failed/…                         the same name: that mail was taken, or refused for good
+
+Outbox objects are written by create alone. The n-th page of a minute and recipient holds what no page before it
+does, so two evaluators at once, or one killed and run again, queue each key once. A mail waits as long as it has
+neither twin; killed between the server's 250 and the `sent` twin, it is sent again with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from itertools import count, groupby
+from typing import Any
+
+from tracker.alerts.values import Backlog, Batch, Delivery, Event, Transition, key_of
+from tracker.errors import CorruptObject
+from tracker.model import DAY, MINUTE, Market, Metric, Series, iso
+from tracker.objects import Objects
+
+KEEP_TRYING = 3 * DAY
+"""A mail that could not be sent for this long is given up; it stays on the alerts page as undelivered."""
+
+_ID = re.compile(r"(\d{4}-\d\d-\d\d)/(\d\d)(\d\d)-[0-9a-f]{8}-\d+")
+_ADDRESS = re.compile(r"[^\s<>\"'(),:;]+@[^\s<>\"'(),:;]+")
+
+
+class ObjectOutbox:
+    """The outbox under the store's root (a URL as Objects takes it)."""
+
+    def __init__(self, url: str | Objects) -> None:
+        self._objects = Objects(url) if isinstance(url, str) else url
+
+    # the log of transitions ------------------------------------------------------------------
+
+    def record(self, transitions: Sequence[Transition], *, live: bool = True) -> int:
+        """Append the transitions that are not there yet; say how many were new.
+
+        What was recorded stays as it was told, also when a repair later gives other numbers. Not `live` means
+        recorded from the past: it would have fired.
+        """
+        new = 0
+        for day, group in groupby(sorted(transitions, key=lambda one: one.minute), key=lambda one: one.minute.date()):
+            new += self._append(day, [replace(one, would_have_fired=not live) for one in group])
+        return new
+
+    def _append(self, day: date, transitions: list[Transition]) -> int:
+        added: list[Transition] = []
+
+        def change(old: bytes | None) -> bytes | None:
+            there = {one.id for one in _read_log(old, _log(day))}
+            added[:] = [one for one in {one.id: one for one in transitions}.values() if one.id not in there]
+            lines = "".join(json.dumps(_row(one), allow_nan=False) + "\n" for one in added)
+            return (old or b"") + lines.encode() if added else None
+
+        self._objects.update(_log(day), change)
+        return len(added)
+
+    def transitions(self, start: datetime, end: datetime) -> list[Transition]:
+        """Give the recorded transitions of (start, end], oldest first. Reads one object a day."""
+        found = [
+            one
+            for day in _days(start, end)
+            for one in _read_log(self._objects.get(_log(day)), _log(day))
+            if start < one.minute <= end
+        ]
+        return sorted(found, key=lambda one: (one.minute, one.rule, one.series, one.event.value))
+
+    # the mails -------------------------------------------------------------------------------
+
+    def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
+        """Queue one mail per recipient and minute with what was not queued for them before; say how many keys were new.
+
+        `run_url` is a link to the run that found them.
+        """
+        new = 0
+        for recipient in dict.fromkeys(recipients):
+            for minute, group in groupby(sorted(transitions, key=lambda one: one.minute), key=lambda one: one.minute):
+                new += self._queue(recipient, minute, list(group), run_url)
+        return new
+
+    def _queue(self, recipient: str, minute: datetime, transitions: list[Transition], run_url: str | None) -> int:
+        for page in count():
+            name = _id(recipient, minute, page)
+            waits = {"recipient": recipient, "minute": iso(minute), "run_url": run_url}
+            told = {**waits, "transitions": [_row(one) for one in transitions]}
+            if not transitions:
+                return 0
+            if self._objects.create(f"alerts/outbox/date={name}.json", _json(told)):
+                return len(transitions)
+            there = self._page(name)
+            known = set() if there is None else set(there.keys)
+            transitions = [one for one in transitions if key_of(one, recipient) not in known]
+        raise AssertionError("count() ends never")
+
+    def pending(self, now: datetime) -> list[Delivery]:
+        """Give the mails of the last KEEP_TRYING that are neither sent nor refused for good, oldest first."""
+        return [one for one in self.deliveries(now - KEEP_TRYING - MINUTE, now, now) if one.state == "waiting"]
+
+    def deliveries(self, start: datetime, end: datetime, now: datetime) -> list[Delivery]:
+        """Give every mail of the minutes in (start, end] and how it fares at `now`, oldest first."""
+        found = []
+        for day in _days(start, end):
+            if names := self._names("outbox", day):
+                sent, failed = self._names("sent", day), self._names("failed", day)
+                for name in sorted(names):
+                    minute = _minute(name)
+                    if start < minute <= end:
+                        old = "gave_up" if now - minute > KEEP_TRYING else "waiting"
+                        state = "sent" if name in sent else "failed" if name in failed else old
+                        found.append(Delivery(name, minute, state))
+        return sorted(found, key=lambda one: (one.minute, one.id))
+
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what is owed, over the last seven days."""
+        states = self.deliveries(now - 7 * DAY, now, now)
+        waiting = [one.minute for one in states if one.state == "waiting"]
+        undelivered = sum(one.state in {"failed", "gave_up"} for one in states)
+        return Backlog(len(waiting), min(waiting, default=None), undelivered)
+
+    def batch(self, name: str) -> Batch | None:
+        """Give a mail of `pending` with what it answers; None if it is not there, or sent or failed meanwhile."""
+        if not _ID.fullmatch(name):
+            raise ValueError(f"{name!r} names no mail of the outbox")
+        if any(self._objects.get(f"alerts/{twin}/date={name}.json") is not None for twin in ("sent", "failed")):
+            return None
+        batch = self._page(name)
+        return None if batch is None else replace(batch, answers=self._answered(batch))
+
+    def mark_sent(self, batch: Batch, at: datetime) -> bool:
+        """Write down that the mail was taken; False if that was written before."""
+        told = {"at": iso(at), "digest": batch.digest}
+        return self._objects.create(f"alerts/sent/date={batch.id}.json", _json(told))
+
+    def mark_failed(self, batch: Batch, reason: str, at: datetime) -> bool:
+        """Write down that the mail will never be taken, and why, without the addresses in the reason."""
+        told = {"at": iso(at), "reason": _ADDRESS.sub("(address)", reason)}
+        return self._objects.create(f"alerts/failed/date={batch.id}.json", _json(told))
+
+    def _answered(self, batch: Batch) -> Batch | None:
+        """Find the one mail that announced all the alerts this one closes; None if there is no one mail."""
+        fired = batch.transitions[0].fired
+        if any(one.event is Event.FIRING or one.fired != fired for one in batch.transitions):
+            return None
+        alerts = {one.alert_id for one in batch.transitions}
+        for page in count():
+            announced = self._page(_id(batch.recipient, fired, page))
+            if announced is None:
+                return None
+            told = {one.alert_id for one in announced.transitions if one.event is Event.FIRING}
+            if alerts <= told:
+                return announced
+        return None
+
+    def _page(self, name: str) -> Batch | None:
+        path = f"alerts/outbox/date={name}.json"
+        data = self._objects.get(path)
+        if data is None:
+            return None
+        try:
+            raw = json.loads(data)
+            return Batch(
+                id=name,
+                recipient=raw["recipient"],
+                minute=datetime.fromisoformat(raw["minute"]),
+                transitions=tuple(map(_transition, raw["transitions"])),
+                run_url=raw["run_url"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptObject(f"{path} is not a mail of the outbox ({error!r}); move it away to go on") from error
+
+    def _names(self, kind: str, day: date) -> set[str]:
+        prefix = f"alerts/{kind}/date={day}"
+        names = (
+            info.path.removeprefix(f"alerts/{kind}/date=").removesuffix(".json") for info in self._objects.list(prefix)
+        )
+        return {name for name in names if _ID.fullmatch(name)}
+
+
+def _log(day: date) -> str:
+    return f"alerts/transitions/date={day}/transitions.jsonl"
+
+
+def _id(recipient: str, minute: datetime, page: int) -> str:
+    """Name a mail without telling who gets it: names are seen in logs and in Airflow's UI."""
+    who = hashlib.sha256(recipient.encode()).hexdigest()[:8]
+    return f"{minute:%Y-%m-%d/%H%M}-{who}-{page}"
+
+
+def _minute(name: str) -> datetime:
+    return datetime.strptime(name[:15], "%Y-%m-%d/%H%M").replace(tzinfo=UTC)
+
+
+def _days(start: datetime, end: datetime) -> Iterator[date]:
+    """Give the days that hold a minute of (start, end]."""
+    day = start.date()
+    while day <= end.date():
+        yield day
+        day += DAY
+
+
+def _json(told: dict[str, Any]) -> bytes:
+    return (json.dumps(told, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _row(one: Transition) -> dict[str, Any]:
+    """Write a transition as JSON can say it: an infinite ratio, over a mean of 0, is null."""
+    return {
+        "rule": one.rule,
+        "market": str(one.series.market),
+        "metric": one.series.metric.value,
+        "event": one.event.value,
+        "minute": iso(one.minute),
+        "fired": iso(one.fired),
+        "latest": one.latest,
+        "mean_1h": one.mean_1h,
+        "n_1h": one.n_1h,
+        "peak_ratio": one.peak_ratio if math.isfinite(one.peak_ratio) else None,
+        "rises": one.rises,
+        "would_have_fired": one.would_have_fired,
+    }
+
+
+def _transition(row: dict[str, Any]) -> Transition:
+    return Transition(
+        rule=row["rule"],
+        series=Series(Market.parse(row["market"]), Metric(row["metric"])),
+        event=Event(row["event"]),
+        minute=datetime.fromisoformat(row["minute"]),
+        fired=datetime.fromisoformat(row["fired"]),
+        latest=row["latest"],
+        mean_1h=row["mean_1h"],
+        n_1h=row["n_1h"],
+        peak_ratio=math.inf if row["peak_ratio"] is None else row["peak_ratio"],
+        rises=row["rises"],
+        would_have_fired=row["would_have_fired"],
+    )
+
+
+def _read_log(data: bytes | None, path: str) -> list[Transition]:
+    try:
+        return [_transition(json.loads(line)) for line in (data or b"").decode().splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptObject(f"{path} is not a log of alerts ({error!r}); mend or move it away to go on") from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tracker.alerts import Backlog, Batch, Delivery, Transition
 from tracker.model import Candle, Listing, Market, Poll
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class Store(Protocol):
         """Give the summary of this minute, or None if it was never written."""
         ...
 
+    def summary_minutes(self, start: datetime, end: datetime) -> list[datetime]:
+        """Give the minutes of [start, end] that have a summary, oldest first."""
+        ...
+
     def write_report(self, minute: datetime, step: str, report: Mapping[str, Any]) -> None:
         """Keep what a step says of its run (JSON; times, counts, problems): for the status page, not derived data."""
         ...
@@ -95,10 +100,10 @@ class Store(Protocol):
 
 
 class Outbox(Protocol):
-    """Alerts as rows first, mails second: append-only objects with deterministic names (DESIGN.md, section 4)."""
+    """Alerts as rows first, mails second: objects with deterministic names (DESIGN.md, section 4)."""
 
     def record(self, transitions: Sequence[Transition], *, live: bool = True) -> int:
-        """Append transitions that are not there yet, as would-have-fired unless `live`; say how many were new."""
+        """Append transitions that are not there yet; say how many were new. Not `live`: they would have fired."""
         ...
 
     def transitions(self, start: datetime, end: datetime) -> list[Transition]:
@@ -106,23 +111,15 @@ class Outbox(Protocol):
         ...
 
     def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
-        """Queue one mail per recipient and minute of what was not queued for them before; say how many keys were new."""
+        """Queue a mail per recipient and minute with what was not queued for them before; say how many keys were new."""
         ...
 
     def pending(self, now: datetime) -> list[Delivery]:
-        """Give the mails that wait and are still tried, oldest first."""
-        ...
-
-    def deliveries(self, start: datetime, end: datetime, now: datetime) -> list[Delivery]:
-        """Give every mail of the minutes in (start, end] and how it fares at `now`, oldest first."""
-        ...
-
-    def backlog(self, now: datetime) -> Backlog:
-        """Count what is owed."""
+        """Give the mails that are neither sent nor refused for good, oldest first."""
         ...
 
     def batch(self, name: str) -> Batch | None:
-        """Give a mail by the id of its delivery; None if it is not there, or sent or failed meanwhile."""
+        """Give a pending mail by its id; None if it is not there, or sent or failed meanwhile."""
         ...
 
     def mark_sent(self, batch: Batch, at: datetime) -> bool:
@@ -133,11 +130,28 @@ class Outbox(Protocol):
         """Write down that the mail will never be taken, and why."""
         ...
 
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what is owed."""
+        ...
+
+
+class Publication(Protocol):
+    """What a publish did."""
+
+    @property
+    def older(self) -> bool:
+        """Whether a later minute is out, so that this one changed nothing."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """Give it as JSON-able counts."""
+        ...
+
 
 class Bucket(Protocol):
     """The published site."""
 
-    def publish(self, pages: Mapping[str, bytes], minute: datetime) -> Any:
+    def publish(self, pages: Mapping[str, bytes], minute: datetime) -> Publication:
         """Upload the changed pages, the index last. A minute older than the published one changes nothing."""
         ...
 

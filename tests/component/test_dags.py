@@ -60,6 +60,10 @@ class FakePipeline:
         self._note("load", start, end, exchange)
         return {"rows": 9, "problems": []}
 
+    def repair(self, until: datetime) -> dict[str, Any]:
+        self._note("repair", until)
+        return {"gaps": 1, "loads": []}
+
 
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
@@ -83,7 +87,7 @@ def quick(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_these_are_the_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"track_prices", "deliver_alerts", "load_history"}
+    assert set(dags) == {"track_prices", "deliver_alerts", "load_history", "seal_hours"}
 
 
 def test_each_dag_says_what_it_is_and_whose(dags: dict[str, Any]) -> None:
@@ -115,6 +119,7 @@ def test_every_task_has_an_end_a_policy_and_a_pool_that_exists(dags: dict[str, A
         ("track_prices", {"fetch": {"analyze"}, "analyze": {"publish"}, "publish": set()}),
         ("deliver_alerts", {"pending": {"alert"}, "alert": set()}),
         ("load_history", {"load": set()}),
+        ("seal_hours", {"repair": set()}),
     ],
 )
 def test_tasks_stand_in_this_order(dags: dict[str, Any], dag_id: str, downstream: dict[str, set[str]]) -> None:
@@ -135,7 +140,7 @@ def test_parsing_is_light() -> None:
     code = f"""
 import sys; sys.path.insert(0, {str(DAGS)!r})
 import airflow.sdk, airflow.sdk.definitions.retry_policy
-import track_prices, deliver_alerts, load_history
+import track_prices, deliver_alerts, load_history, seal_hours
 print([m for m in ("pandas", "pyarrow", "duckdb", "obstore", "requests", "numpy") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -235,6 +240,11 @@ def test_history_loads_the_range_a_person_asked_for(dags: dict[str, Any], pipeli
     assert run(dags["load_history"], datetime(2026, 2, 2, tzinfo=UTC), run_conf=asked)[0] == "success"
     start, end = datetime(2026, 1, 5, 10, tzinfo=UTC), datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
     assert pipeline.calls == [("load", start, end, "kraken")]
+
+
+def test_gaps_are_closed_up_to_where_candles_are_finished(dags: dict[str, Any], pipeline: FakePipeline) -> None:
+    assert run(dags["seal_hours"], datetime(2026, 2, 1, 12, 5, tzinfo=UTC))[0] == "success"
+    assert pipeline.calls == [("repair", datetime(2026, 2, 1, 12, 2, tzinfo=UTC))]
 
 
 def test_a_range_that_ends_before_it_starts_is_refused(dags: dict[str, Any], pipeline: FakePipeline) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from functools import partial
 from itertools import count
 
 from tracker import __version__
-from tracker.errors import ConfigError, TrackerError
+from tracker.errors import ConfigError
+from tracker.service.health import Patience, get, unwell
 from tracker.service.home import ROOT, Home, Ports, environment
 from tracker.service.processes import sweep
 from tracker.service.supervisor import Child, Stopped, Supervisor, last_will
@@ -21,9 +18,11 @@ TRACKER = (sys.executable, "-m", "tracker")
 AIRFLOW = (sys.executable, "-m", "airflow")
 TOO_MANY_DEATHS = 4
 START_WITHIN = 240.0
+LOOK_EVERY = 30.0
+HOUSEKEEPING_FIRST, HOUSEKEEPING_EVERY = 600.0, 86_400.0
 
 
-def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: Callable[[str], None] = print) -> None:
+def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: Callable[[str], None] = print) -> int:
     """Run until SIGINT or SIGTERM, then stop everything within 20 seconds; no process stays behind.
 
     `given` is the environment. Raises ConfigError when the home is in use, a port is taken, or Airflow does not
@@ -42,7 +41,7 @@ def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: C
             try:
                 service = _Service(home, ports, child_environment, supervisor, say)
                 service.start(demo=demo)
-                supervisor.until(lambda: False)
+                service.run()
             except Stopped:
                 say("stopping …")
             finally:
@@ -85,8 +84,23 @@ class _Service:
             tick = self._child("first-page", [*TRACKER, "tick"], keep=False)
             self._wait("the first page", lambda: tick.code is not None)
             self._complain(tick)
-        self._wait("Airflow", partial(self._healthy, airflow))
+        self._wait("Airflow", lambda: not unwell(self.ports.api))
         self._addresses(demo=demo)
+
+    def run(self) -> None:
+        """Keep everything running: what hangs is restarted like what died, and old runs are forgotten each day."""
+        patience = Patience(lambda: unwell(self.ports.api))
+        tidy_at = time.monotonic() + HOUSEKEEPING_FIRST
+        while True:
+            look_at = time.monotonic() + LOOK_EVERY
+            self.supervisor.until(lambda look_at=look_at: time.monotonic() >= look_at)  # type: ignore[misc]
+            for name in patience.hung():
+                self.say(f"{name} does not answer; ending it, to start it again")
+                self.supervisor.shoot(name)
+            if time.monotonic() >= tidy_at:
+                tidy_at = time.monotonic() + HOUSEKEEPING_EVERY
+                command = [sys.executable, str(ROOT / "dags" / "tracker_housekeeping.py")]
+                self._child("housekeeping", command, keep=False)
 
     def _child(self, name: str, command: list[str], *, keep: bool = True, patience: float = 2.0) -> Child:
         log = self.home.logs / f"{name}.log"
@@ -101,7 +115,7 @@ class _Service:
         ]
 
     def _sinks_answer(self) -> bool:
-        return self._answers(self.ports.simulator, "/time") and self._answers(self.ports.mailbox, "/")
+        return get(self.ports.simulator, "/time") is not None and get(self.ports.mailbox, "/") is not None
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         """Wait for a step of the start-up and say how long after the start it was done."""
@@ -127,25 +141,6 @@ class _Service:
         if child.code:
             self.say(f"  {child.name} failed, going on without it; see {child.log} … {child.last_words()}")
 
-    def _healthy(self, _airflow: list[Child]) -> bool:
-        """Whether the API answers and knows the heartbeats of scheduler and dag-processor."""
-        health = self._get(self.ports.api, "/api/v2/monitor/health")
-        try:
-            parts = json.loads(health or b"{}")
-            return all(parts[one]["status"] == "healthy" for one in ("metadatabase", "scheduler", "dag_processor"))
-        except (ValueError, KeyError, TypeError):
-            return False
-
-    def _answers(self, port: int, path: str) -> bool:
-        return self._get(port, path) is not None
-
-    def _get(self, port: int, path: str) -> bytes | None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2.0) as answer:
-                return bytes(answer.read())
-        except (urllib.error.URLError, OSError):
-            return None
-
     def _addresses(self, *, demo: bool) -> None:
         public = self.environment.get("TRACKER_PUBLIC_URL")
         self.say("")
@@ -157,4 +152,4 @@ class _Service:
         self.say("")
 
 
-__all__ = ["TrackerError", "up"]
+__all__ = ["up"]

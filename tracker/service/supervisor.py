@@ -96,9 +96,16 @@ class Supervisor:
         child.start(time.monotonic())
         return child
 
+    def shoot(self, name: str) -> None:
+        """Kill a child that hangs; `watch` starts it again."""
+        for child in self.children:
+            if child.name == name and child.process is not None:
+                kill(family(child.process.pid))
+
     def watch(self) -> None:
-        """Look once: start again what died and is due, keep logs short."""
+        """Look once: start again what died and is due, drop what ran once, keep logs short."""
         now = time.monotonic()
+        self.children = [child for child in self.children if child.keep or child.running]
         for child in self.children:
             if child.keep and not child.running:
                 self._revive(child, now)

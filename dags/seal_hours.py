@@ -1,0 +1,34 @@
+"""Close the gaps of the last 24 hours from candles, at five past every hour.
+
+A minute that was never polled (a standstill, an outage, a late run) is a gap; candles give back what was traded in
+it. What was polled stays: a poll wins over a candle. Without gaps this asks the exchange for nothing.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, minute_of, pipeline
+
+
+@dag(
+    schedule=CronTriggerTimetable("5 * * * *", timezone="UTC"),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(minutes=55),
+    allowed_run_types=["scheduled", "manual"],
+    default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=25), "retry_delay": timedelta(minutes=2)},
+    tags=["tracker", "history"],
+    doc_md=__doc__,
+)
+def seal_hours():
+    @task(outlets=[PRICES, SUMMARY], pool="history")
+    def repair(dag_run=None):
+        until = minute_of(dag_run) - timedelta(minutes=3)  # exchanges publish a candle a little after its end
+        return brief(pipeline().repair(until))
+
+    repair()
+
+
+seal_hours()

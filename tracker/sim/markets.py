@@ -27,6 +27,7 @@ _WAVES = (2, 4, 8, 16, 32, 64, 128)  # days
 _CLUSTER = 45  # minutes from one knot of the volatility's own walk to the next
 _SLOT = {"coinbase": 12}
 """Minutes for each of which one small market of the exchange spikes; others take an hour."""
+_WILD = 12
 
 
 class MadeUp:
@@ -39,7 +40,7 @@ class MadeUp:
         self._path = lru_cache(maxsize=2048)(self._path_of)
         self._block = lru_cache(maxsize=4096)(self._block_of)
         self._shared = lru_cache(maxsize=64)(self._shared_of)
-        self._order = lru_cache(maxsize=16)(self._order_of)
+        self._wild = lru_cache(maxsize=64)(self._wild_of)
         self._level = lru_cache(maxsize=8192)(self._level_of)
         self._knot = lru_cache(maxsize=65536)(self._knot_of)
 
@@ -156,27 +157,23 @@ class MadeUp:
     def spikes(self, exchange: str, market: Listed, day: int) -> list[tuple[int, int, float]]:
         """Give the spikes of a day: first minute of the day, how many minutes (1 to 3), how many times the price.
 
-        The small markets of an exchange take turns in an order drawn anew each round, one turn per slot.
+        Each slot has one. A dozen small markets of the exchange take turns for a day, others the next: most stay calm.
         """
-        small = self._small(exchange)
-        if market.pair not in small:
+        wild = self._wild(exchange, day)
+        if market.pair not in wild:
             return []
         slot = _SLOT.get(exchange, 60)
-        turns = []
-        for number in range(day * (DAY // slot), (day + 1) * (DAY // slot)):
-            turn, place = divmod(number, len(small))
-            if small[self._order(exchange, turn)[place]] == market.pair:
-                random = self._random(f"{exchange} spikes", number)
-                at = number * slot % DAY + int(random.integers(1, slot - 3))
-                turns.append((at, int(random.integers(1, 4)), float(random.uniform(3.6, 6.0))))
-        return turns
+        found = []
+        for number in range(wild.index(market.pair), DAY // slot, len(wild)):
+            random = self._random(f"{exchange} spikes", day, number)
+            at = number * slot + int(random.integers(1, slot - 3))
+            found.append((at, int(random.integers(1, 4)), float(random.uniform(3.6, 6.0))))
+        return found
 
-    def _small(self, exchange: str) -> tuple[str, ...]:
-        return _small_markets(exchange)
-
-    def _order_of(self, exchange: str, turn: int) -> tuple[int, ...]:
-        order: list[int] = self._random(f"{exchange} turns", turn).permutation(len(self._small(exchange))).tolist()
-        return tuple(order)
+    def _wild_of(self, exchange: str, day: int) -> tuple[str, ...]:
+        small = _small_markets(exchange)
+        chosen = self._random(f"{exchange} turns", day).permutation(len(small))[:_WILD]
+        return tuple(small[index] for index in chosen)
 
 
 @lru_cache

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _COLUMNS = ("market", "timestamp", "open", "high", "low", "close", "volume")
-_MOST_DECIMALS = 12
 
 
 class Replay:
@@ -106,9 +105,11 @@ def _market(path: Path, name: str, table: pa.Table) -> tuple[Listed, Columns]:
 
 
 def _decimals(*columns: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
-    """Give the decimals that write every value exactly, as far as a float tells its own."""
+    """Give the decimals that write every value exactly, as far as 15 digits go; a float holds no more."""
+    largest = max(float(column.max()) for column in columns)
+    limit = 15 - len(str(int(largest)))
     most = 0
     for value in {value for column in columns for value in np.unique(column).tolist()}:
         exponent = Decimal(repr(value)).normalize().as_tuple().exponent
         most = max(most, -int(exponent))
-    return min(most, _MOST_DECIMALS)
+    return max(min(most, limit), 0)

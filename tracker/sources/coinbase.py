@@ -116,7 +116,7 @@ def request_products() -> Request:
 def parse_products(body: Any) -> list[Listing]:
     """Read `/products`: an array of objects. `display_name` is not read, it is written in two ways."""
     listings = []
-    for row in reading.rows(EXCHANGE, "/products", body, list):
+    for row in reading.array("coinbase: /products", body):
         market = _market(row.get("id")) if isinstance(row, dict) else None
         if market is None:
             log.warning("coinbase: a product without a usable id was left out: %.100r", row)
@@ -152,8 +152,7 @@ def parse_stats(body: Any, markets: Sequence[Market]) -> dict[Market, tuple[obje
 
     Raises BadAnswer when no row at all has a price: then the format has changed, not the markets.
     """
-    table = reading.rows(EXCHANGE, "/products/stats", body, dict)
-    quotes = {product: _stats(row) for product, row in table.items()}
+    quotes = {product: _stats(row) for product, row in reading.table("coinbase: /products/stats", body).items()}
     return _chosen(quotes, markets, "/products/stats")
 
 
@@ -172,8 +171,8 @@ def parse_advanced(body: Any, markets: Sequence[Market]) -> dict[Market, tuple[o
 
     Rows with an alias are the same book under a second name (BTC-USDC is BTC-USD) and are left out.
     """
-    body = reading.rows(EXCHANGE, "/market/products", body, dict)
-    products = reading.rows(EXCHANGE, "products of /market/products", body.get("products"), list)
+    body = reading.table("coinbase: /market/products", body)
+    products = reading.array("coinbase: products of /market/products", body.get("products"))
     quotes = {}
     for row in products:
         if isinstance(row, dict) and not row.get("alias") and row.get("product_type", "SPOT") == "SPOT":
@@ -211,7 +210,7 @@ def parse_candles(body: Any, market: Market) -> list[Candle]:
     The row of the minute that is not over yet is among them.
     """
     found = []
-    for row in reading.rows(EXCHANGE, f"candles of {market}", body, list):
+    for row in reading.array(f"candles of {market}", body):
         if not isinstance(row, list) or len(row) < 6:
             raise BadAnswer(f"{market}: a candle should be an array of 6 numbers, not {str(row)[:60]}")
         opened, low, high, first, last, traded = row[:6]

@@ -123,14 +123,18 @@ def last_finished(end: datetime, clock: Callable[[], datetime]) -> datetime:
     return datetime.fromtimestamp(int(at.timestamp()) // 60 * 60, UTC)
 
 
-def rows(exchange: str, what: str, body: Any, kind: type) -> Any:
-    """Give the body if it is a `kind` (list or dict); BadAnswer saying what came instead."""
-    if isinstance(body, kind):
+def array(what: str, body: object) -> list[Any]:
+    """Give the body if it is a JSON array; BadAnswer saying what came instead."""
+    if isinstance(body, list):
         return body
-    raise BadAnswer(f"{exchange}: {what} should be a JSON {_KINDS[kind]}, not {_said(body)}")
+    raise BadAnswer(f"{what} should be a JSON array, not {_said(body)}")
 
 
-_KINDS = {list: "array", dict: "object"}
+def table(what: str, body: object) -> dict[str, Any]:
+    """Give the body if it is a JSON object; BadAnswer saying what came instead."""
+    if isinstance(body, dict):
+        return body
+    raise BadAnswer(f"{what} should be a JSON object, not {_said(body)}")
 
 
 def _said(value: object) -> str:

@@ -76,11 +76,20 @@ def running(
         door.close()
 
 
-@pytest.fixture
-def exchange() -> Iterator[Exchange]:
-    """Give a running simulator of made-up markets, without a rate limit."""
+@pytest.fixture(scope="session")
+def _exchange() -> Iterator[Exchange]:
     with running() as one:
         yield one
+
+
+@pytest.fixture
+def exchange(_exchange: Exchange) -> Exchange:
+    """Give a running simulator of made-up markets as if new: no faults, no rate limit, no requests yet."""
+    _exchange.now = NOW
+    _exchange.misbehave(None)
+    _exchange.simulation.rate_limit = False
+    _exchange.simulation.forget()
+    return _exchange
 
 
 @pytest.fixture

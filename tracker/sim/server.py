@@ -97,6 +97,12 @@ class Simulation:
         tape: Tape = Replay(replay, clock(), ahead) if replay else MadeUp(seed)
         return cls(tape, clock, seed, Faults.parse(faults, seed), rate_limit, replay)
 
+    def forget(self) -> None:
+        """Forget who asked what: for a test that wants a new server without starting one."""
+        self.requests.clear()
+        self._counts.clear()
+        self._tokens.clear()
+
     def about(self) -> dict[str, Any]:
         """Say what is simulated: `GET /sim`."""
         return {

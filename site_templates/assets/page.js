@@ -1,0 +1,42 @@
+// Every page: say its age, show times in the reader's zone, swap in newer content on demand.
+const doc = document, root = doc.documentElement, el = id => doc.getElementById(id);
+root.classList.add('js');
+const keep = (k, v) => { try { return v === undefined ? localStorage[k] : (localStorage[k] = v); } catch { return ''; } };
+const span = s => s < 90 ? Math.round(s) + ' s' : s < 5400 ? Math.round(s / 60) + ' min' : s < 172800 ? Math.round(s / 3600) + ' h' : Math.round(s / 86400) + ' d';
+function age() {
+  const at = +doc.body.dataset.at, period = +doc.body.dataset.period, old = Date.now() / 1000 - at;
+  const word = old < -60 ? 'clock' : old > period + 120 ? 'stale' : old > period + 60 ? 'late' : 'fresh';
+  root.dataset.age = word;
+  el('age').textContent = word == 'clock' ? '' : ' · ' + span(Math.max(0, old)) + ' old · ';
+  const says = word == 'clock' ? ' · your clock seems wrong' : word;
+  if (el('word').textContent != says) el('word').textContent = says;
+  for (const cell of doc.querySelectorAll('[data-behind]')) {
+    const minutes = Math.floor(old / 60) + +cell.dataset.behind;
+    cell.lastElementChild.textContent = minutes > 2 ? ' ' + span(minutes * 60) + ' old' : '';
+  }
+}
+function zone() {
+  const local = keep('zone') == 'local', two = n => String(n).padStart(2, 0);
+  const off = -new Date().getTimezoneOffset(), a = Math.abs(off);
+  const name = local ? 'UTC' + (off < 0 ? '−' : '+') + two(a / 60 | 0) + ':' + two(a % 60) : 'UTC';
+  for (const t of doc.querySelectorAll('time')) {
+    const utc = t.dataset.utc ??= t.textContent, d = new Date(t.dateTime);
+    const hm = two(d.getHours()) + ':' + two(d.getMinutes());
+    t.textContent = !local ? utc : utc.length < 6 ? hm : d.getFullYear() + '-' + two(d.getMonth() + 1) + '-' + two(d.getDate()) + ' ' + hm + ' ' + name;
+  }
+  for (const z of doc.querySelectorAll('.zone')) z.textContent = name;
+  el('zone').textContent = local ? 'Show UTC' : 'Show local time';
+}
+el('zone').onclick = () => { keep('zone', keep('zone') == 'local' ? '' : 'local'); zone(); };
+async function live() {
+  if (!el('live').checked || doc.hidden || Date.now() / 1000 - doc.body.dataset.at < +doc.body.dataset.period) return;
+  try {
+    const page = new DOMParser().parseFromString(await (await fetch(location.href, { cache: 'no-cache' })).text(), 'text/html');
+    if (!(page.body.dataset.at > doc.body.dataset.at)) return;
+    doc.body.dataset.at = page.body.dataset.at;
+    for (const id of ['at', 'main']) el(id).replaceWith(doc.adoptNode(page.getElementById(id)));
+    zone(); age(); doc.dispatchEvent(new Event('swap'));
+  } catch { /* the old content stays, and its age says so */ }
+}
+el('live').parentNode.hidden = location.protocol == 'file:';
+zone(); age(); setInterval(() => { age(); live(); }, 1e4);

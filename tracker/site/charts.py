@@ -1,0 +1,338 @@
+"""Charts as inline SVG: pure functions of samples. No spike vanishes, and a gap is drawn as a gap.
+
+The plot is a 720 x 400 box stretched to the width of the page: x is half a minute, y grows downwards. Text
+is never in the SVG, where it would shrink with the page; ticks are laid around it as HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+
+from tracker.model import HOUR, MINUTE, whole_hour
+from tracker.site.formats import NO_BREAK, clock, count, decimal, significant
+from tracker.site.pages import Chart, Tick
+from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 720, 400
+COLUMN = 4
+"""Minutes in one column of the line; each draws its lowest and its highest value."""
+
+GAP = 4
+"""So many minutes without a sample, and more, break the line and are shaded."""
+
+MEAN_EVERY = 8
+"""Minutes between two points of the 1 h mean, which moves slowly."""
+
+LIMIT_SHOWN_FROM = 2.0
+"""The alert line joins the scale when some value in view is at least so many times its 1 h mean."""
+
+SPARK_POINTS = 24
+SPARK_STEP, SPARK_HEIGHT = 3, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear scale of values to the height of the plot."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, low: float, high: float) -> Scale:
+        """Fit the values with a margin; a constant lies in the middle."""
+        span = high - low
+        margin = span * 0.06 if span > 0 else abs(high) * 0.01 or 1.0
+        return cls(low - margin, high + margin)
+
+    def y(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Give whole units from the top."""
+        return np.rint((self.high - values) / (self.high - self.low) * HEIGHT).astype(np.int64)
+
+    def percent(self, value: float) -> float:
+        """Give the place from the top in percent."""
+        return round((self.high - value) / (self.high - self.low) * 100, 1)
+
+
+def mean_before(samples: Samples, at: NDArray[np.int64], min_samples: int) -> NDArray[np.float64]:
+    """Give the mean of [m-60min, m) for each minute m of `at`; NaN where fewer than `min_samples` are there."""
+    total = np.concatenate(([0.0], np.cumsum(samples.values)))
+    lo, hi = np.searchsorted(samples.at, at - HOUR_MINUTES), np.searchsorted(samples.at, at)
+    n = hi - lo
+    return np.where(n >= max(min_samples, 1), (total[hi] - total[lo]) / np.maximum(n, 1), np.nan)
+
+
+def gaps(samples: Samples) -> list[tuple[int, int]]:
+    """Give the stretches of at least GAP minutes without a sample, as (last before, first after) in minutes."""
+    edges = np.concatenate(([0], samples.at, [DAY_MINUTES + 1]))
+    wide = np.flatnonzero(np.diff(edges) > GAP)
+    return [(int(edges[i]), int(edges[i + 1])) for i in wide]
+
+
+def line_path(samples: Samples, scale: Scale) -> str:
+    """Draw every column's lowest and highest value, joined in time; a gap lifts the pen.
+
+    >>> flat = Samples(np.arange(1, 9), np.array([1.0, 1, 1, 1, 1, 9, 1, 1]))
+    >>> line_path(flat, Scale(0, 10))
+    'M1 360l2 0v-320'
+    """
+    if not len(samples):
+        return ""
+    column = (samples.at - 1) // COLUMN
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
+    ends = np.concatenate((starts[1:], [len(column)])) - 1
+    low = scale.y(np.minimum.reduceat(samples.values, starts))
+    high = scale.y(np.maximum.reduceat(samples.values, starts))
+    rises = samples.values[ends] >= samples.values[starts]
+    enter, leave = np.where(rises, low, high), np.where(rises, high, low)
+    lifted = np.concatenate(([True], samples.at[starts[1:]] - samples.at[ends[:-1]] > GAP))
+    alone = lifted & np.concatenate((lifted[1:], [True]))
+    x = column[starts] * (COLUMN // 2) + COLUMN // 4
+    dx, dy = np.diff(x, prepend=0), np.concatenate(([0], enter[1:] - leave[:-1]))
+    parts = []
+    for new, at, top, along, step, tall, dot in zip(
+        *(one.tolist() for one in (lifted, x, enter, dx, dy, leave - enter, alone)), strict=True
+    ):
+        parts.append(f"M{at} {top}" if new else f"l{along}{step:+d}" if step < 0 else f"l{along} {step}")
+        if tall or dot:
+            parts.append(f"v{tall}")  # a lone minute is a dot, drawn by the round cap of a line of no length
+    return "".join(parts)
+
+
+def curve_path(at: NDArray[np.int64], values: NDArray[np.float64], scale: Scale) -> str:
+    """Join points by straight lines; NaN lifts the pen."""
+    known = np.isfinite(values)
+    if not known.any():
+        return ""
+    y = scale.y(np.where(known, values, scale.high))
+    parts = []
+    before: tuple[int, int] | None = None
+    for there, x, top in zip(known.tolist(), (at // 2).tolist(), y.tolist(), strict=True):
+        if not there:
+            before = None
+            continue
+        parts.append(f"M{x} {top}" if before is None else _line(x - before[0], top - before[1]))
+        before = (x, top)
+    return "".join(parts)
+
+
+def _line(dx: int, dy: int) -> str:
+    return f"l{dx}{dy}" if dy < 0 else f"l{dx} {dy}"
+
+
+def sparkline(samples: Samples) -> Markup:
+    """Draw the day in 24 points: the last sample of each hour before t, the pen lifted over empty hours."""
+    if len(samples) < 2:
+        return Markup()
+    bucket = (samples.at - 1) // HOUR_MINUTES
+    last = np.concatenate((np.flatnonzero(np.diff(bucket)), [len(bucket) - 1]))
+    values, hours = samples.values[last], bucket[last].tolist()
+    low, span = values.min(), np.ptp(values)
+    y = (
+        np.rint((SPARK_HEIGHT - 2) * (1 - (values - low) / span) + 1)
+        if span
+        else np.full(len(values), SPARK_HEIGHT / 2)
+    )
+    parts, before, pen = [], (-2, 0), ""
+    for hour, top in zip(hours, y.astype(int).tolist(), strict=True):
+        if hour != before[0] + 1:
+            parts.append(f"M{hour * SPARK_STEP} {top}")
+            pen = "l"
+        else:
+            dy = top - before[1]
+            parts.append(f"{pen or ' '}{SPARK_STEP}{dy}" if dy < 0 else f"{pen or ' '}{SPARK_STEP} {dy}")
+            pen = ""
+        before = (hour, top)
+    return Markup('<svg class="s" viewBox="0 0 69 20"><path d="{}"/></svg>').format("".join(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of time in which an alert was open, in minutes of the window."""
+
+    start: int
+    stop: int
+
+
+def chart(
+    samples: Samples,
+    minute: datetime,
+    name: str,
+    *,
+    factor: str | None,
+    min_samples: int,
+    bands: Sequence[Band] = (),
+    short: bool = False,
+) -> Chart | None:
+    """Draw the window of one series that ends at `minute`; None without samples.
+
+    `name` begins the sentence that says the chart in words; `factor` is that of the alert line, None for none;
+    `short` writes ticks from a million on as 1.2 M.
+    """
+    if not len(samples):
+        return None
+    values = samples.values
+    points = np.append(np.arange(MEAN_EVERY, DAY_MINUTES, MEAN_EVERY), DAY_MINUTES)
+    means = mean_before(samples, points, min_samples)
+    low, high = float(values.min()), float(values.max())
+    limit = means * float(factor) if factor else np.full(len(means), np.nan)
+    in_view = factor is not None and _highest_ratio(samples, min_samples) >= LIMIT_SHOWN_FROM
+    scale = Scale.of(low, float(np.nanmax(np.append(limit, high))) if in_view else high)
+    missing, last = gaps(samples), float(values[-1])
+    ticks = _y_ticks(scale, short)
+    x_ticks = _x_ticks(minute)
+    svg = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">']
+    svg += [f'<path class="g" d="{_grid(ticks, x_ticks)}"/>']
+    svg += [_rect("gap", start / 2, (stop - 1) / 2) for start, stop in missing]
+    svg += [_rect("al", (band.start - 1) / 2, band.stop / 2) for band in bands]
+    svg += [_path("me", curve_path(points, means, scale))]
+    svg += [_path("li", curve_path(points, limit, scale))] if in_view else []
+    svg += [_path("va", line_path(samples, scale)), "</svg>"]
+    note = None
+    if factor and not in_view and np.isfinite(limit[-1]):
+        note = f"{factor}× line: {_tick(decimal(float(f'{limit[-1]:.6g}')), Decimal(0), short)}, above this chart"
+    recent = int(samples.at[-1]) > DAY_MINUTES - GAP
+    return Chart(
+        svg=Markup("".join(svg)),  # noqa: S704  made of numbers only
+        sentence=_sentence(name, samples, minute, bands, short),
+        low=scale.low,
+        high=scale.high,
+        y_ticks=tuple(one for one in ticks if not recent or abs(one.at - scale.percent(last)) > 7),
+        x_ticks=x_ticks,
+        last_at=scale.percent(last) if recent else None,
+        last_text=_tick(decimal(last), Decimal(0), short),
+        note=note,
+        hover=encode(samples),
+        has_limit=in_view,
+        has_gap=bool(missing),
+        has_alert=bool(bands),
+    )
+
+
+def _highest_ratio(samples: Samples, min_samples: int) -> float:
+    means = mean_before(samples, samples.at, min_samples)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = samples.values / means
+    return float(np.nanmax(ratios)) if np.isfinite(means).any() and not np.isnan(ratios).all() else 0.0
+
+
+def _path(name: str, d: str) -> str:
+    return f'<path class="{name}" d="{d}"/>' if d else ""
+
+
+def _rect(name: str, left: float, right: float) -> str:
+    return f'<rect class="{name}" x="{left:g}" width="{max(right - left, 1):g}" height="{HEIGHT}"/>'
+
+
+def _grid(ys: Iterable[Tick], xs: Iterable[Tick]) -> str:
+    across = "".join(f"M0 {one.at * HEIGHT / 100:.0f}h{WIDTH}" for one in ys)
+    return across + "".join(f"M{one.at * WIDTH / 100:.0f} 0v{HEIGHT}" for one in xs)
+
+
+def _y_ticks(scale: Scale, short: bool) -> tuple[Tick, ...]:
+    """Choose about five round values: 1, 2, 2.5 or 5 times a power of ten apart."""
+    span = decimal(scale.high) - decimal(scale.low)
+    rough = span / 5
+    power = Decimal(1).scaleb(rough.adjusted())
+    step = next(one * power for one in map(Decimal, ("1", "2", "2.5", "5", "10")) if one * power >= rough)
+    first = -(-decimal(scale.low) // step)
+    found = []
+    value = first * step
+    if value < decimal(scale.low):
+        value += step
+    while value < decimal(scale.high):
+        at = scale.percent(float(value))
+        if 3 <= at <= 97 and (value >= 0 or scale.low >= 0):
+            found.append(Tick(at, _tick(value, step, short)))
+        value += step
+    return tuple(found)
+
+
+def _tick(value: Decimal, step: Decimal, short: bool) -> str:
+    """Write a tick with the decimals of its step; without a step, with 6 significant digits."""
+    if not step:
+        whole = significant(float(value), 6, at_least=2)
+        text = whole.full if whole.full is not None and len(whole.full) <= 12 else whole.text
+        if not short or value < 1_000_000:
+            return text
+        step = value / 1000
+    power, letter = next(
+        ((p, name) for p, name in ((12, "T"), (9, "B"), (6, "M")) if short and abs(value).adjusted() >= p), (0, "")
+    )
+    value, step = value.scaleb(-power), step.scaleb(-power)
+    decimals = max(0, -step.normalize().adjusted() + (1 if str(step.normalize()).strip("0.E-").startswith("25") else 0))
+    if decimals > 11:
+        return significant(float(value), 6).text
+    return f"{value:,.{decimals}f}" + (f"{NO_BREAK}{letter}" if letter else "")
+
+
+def _x_ticks(minute: datetime) -> tuple[Tick, ...]:
+    """Mark every third UTC hour; midnight carries its date."""
+    start = minute - timedelta(minutes=DAY_MINUTES)
+    at = whole_hour(start) + HOUR
+    found = []
+    while at < minute:
+        if at.hour % 3 == 0:
+            text = f"{at:%-d %b}" if at.hour == 0 else clock(at)
+            found.append(Tick(round((at - start) / MINUTE / DAY_MINUTES * 100, 2), text))
+        at += HOUR
+    return tuple(found)
+
+
+def _sentence(name: str, samples: Samples, minute: datetime, bands: Sequence[Band], short: bool) -> str:
+    start = minute - timedelta(minutes=DAY_MINUTES)
+    values = samples.values
+    low, high = int(values.argmin()), int(values.argmax())
+
+    def say(index: int) -> str:
+        text = _tick(decimal(float(values[index])), Decimal(0), short)
+        return f"{text} at {clock(start + int(samples.at[index]) * MINUTE)}"
+
+    missing = DAY_MINUTES - len(samples)
+    alerts = {0: "no alert", 1: "1 alert"}.get(len(bands), f"{len(bands)} alerts")
+    return (
+        f"{name}, 24 h to {clock(minute)} UTC: low {say(low)}, high {say(high)}, last {say(-1)}; "
+        f"{alerts}; {count(missing)} of {count(DAY_MINUTES)} minutes without a sample."
+    )
+
+
+def encode(samples: Samples) -> str:
+    """Write all samples for the reader's browser: decimals, then each minute's difference in units of the last decimal.
+
+    `=` is no change, `_n` is n minutes without a sample. The decimals are those the values have, at most as many
+    as give the largest value 8 significant digits.
+
+    >>> encode(Samples(np.array([1, 2, 3, 1440]), np.array([1.5, 1.5, 1.25, 2])))
+    '2+150=-25_1436+75'
+    """
+    values = samples.values
+    most = 7 - decimal(float(np.abs(values).max())).adjusted()
+    decimals = max(0, min(most, max(-_exponent(value) for value in values.tolist())))
+    units = np.rint(values * 10.0**decimals).astype(np.int64)
+    parts = [str(decimals)]
+    before = 0
+    for skipped, step in zip(np.diff(samples.at, prepend=0).tolist(), np.diff(units, prepend=0).tolist(), strict=True):
+        if skipped > 1:
+            parts.append(f"_{skipped - 1}")
+        parts.append(f"{step:+d}" if step else "=")
+        before += skipped
+    if before < DAY_MINUTES:
+        parts.append(f"_{DAY_MINUTES - before}")
+    return "".join(parts)
+
+
+def _exponent(value: float) -> int:
+    text = repr(value)
+    if "e" in text:
+        exponent = decimal(value).as_tuple().exponent
+        return int(exponent)
+    return -len(text.partition(".")[2]) if not text.endswith(".0") else 0

@@ -1,0 +1,187 @@
+"""What all pages are made of, gathered once per render: rows by series, samples, states, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tracker.alerts import AlertRule, Evaluation, Event, State, Transition
+from tracker.model import DAY, MINUTE, Market, Metric, Series
+from tracker.site.pages import STALE_AFTER, About, Alert, Frame, Link, Proof, Status
+from tracker.site.samples import EMPTY, Samples, by_series
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OPEN_STATES = frozenset({State.FIRING, State.RESOLVING})
+FROZEN_STATES = frozenset({State.NO_DATA, State.WARMING})
+"""States that neither confirm nor end an open alert."""
+
+METRICS = tuple(Metric)
+
+Summary = Mapping[str, Any]
+"""One row of the summary (frames.SUMMARY) as a dict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The inputs of a render, looked up by series. `rows` are in rank order, per metric."""
+
+    minute: datetime
+    window: pa.Table
+    rows: Mapping[Metric, Sequence[Summary]]
+    by_series: Mapping[Series, Summary]
+    samples: Mapping[tuple[str, str], Samples]
+    markets: Mapping[str, Market]
+    evaluation: Evaluation
+    alerts: tuple[Alert, ...]
+    transitions: tuple[Transition, ...]
+    rules: tuple[AlertRule, ...]
+    status: Status
+    about: About
+    ranks_before: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def gather(
+        cls,
+        summary: pa.Table,
+        window: pa.Table,
+        evaluation: Evaluation,
+        minute: datetime,
+        *,
+        rules: Sequence[AlertRule],
+        transitions: Sequence[Transition],
+        status: Status,
+        about: About,
+        hour_ago: pa.Table | None,
+    ) -> Content:
+        """Look the inputs up by series, and fold transitions into alerts."""
+        every = summary.to_pylist()
+        markets = {name: Market.parse(name) for name in sorted({row["market"] for row in every})}
+        known = {one.id: one for one in (*transitions, *evaluation.transitions) if one.minute <= minute}
+        changes = tuple(sorted(known.values(), key=lambda one: (one.minute, one.id)))
+        before = hour_ago.select(["market", "metric", "rank"]).to_pylist() if hour_ago is not None else []
+        return cls(
+            minute=minute,
+            window=window,
+            rows={metric: [row for row in every if row["metric"] == metric.value] for metric in METRICS},
+            by_series={Series(markets[row["market"]], Metric(row["metric"])): row for row in every},
+            samples=by_series(window, minute),
+            markets=markets,
+            evaluation=evaluation,
+            alerts=fold(changes, evaluation.states),
+            transitions=changes,
+            rules=tuple(rules),
+            status=status,
+            about=about,
+            ranks_before={(row["market"], row["metric"]): row["rank"] for row in before if row["rank"] is not None},
+        )
+
+    def state(self, series: Series) -> State:
+        """Give the alert state of a series: ok unless the evaluation says otherwise."""
+        return self.evaluation.states.get(series, State.OK)
+
+    def of(self, row: Summary) -> Samples:
+        """Give the samples of a summary row."""
+        return self.samples.get((row["market"], row["metric"]), EMPTY)
+
+    def rule(self, metric: Metric) -> AlertRule | None:
+        """Give the rule of a metric that fires first, for the line in its chart."""
+        return min((one for one in self.rules if one.metric is metric), key=lambda one: float(one.factor), default=None)
+
+    def frame(
+        self, path: str, title: str, description: str, *, proof: Proof | None = None, downloads: tuple[Link, ...] = ()
+    ) -> Frame:
+        """Give what surrounds the page at `path`."""
+        return Frame(
+            title=title,
+            path=path,
+            description=description,
+            minute=self.minute,
+            stale_at=self.minute + timedelta(seconds=self.about.repaint_seconds) + STALE_AFTER,
+            about=self.about,
+            open_alerts=sum(one.open for one in self.alerts),
+            proof=proof,
+            downloads=downloads,
+        )
+
+    def minutes_behind(self, row: Summary) -> int:
+        """Give the whole minutes between the last sample of a row and the minute of the page."""
+        latest = row["latest_minute"]
+        return (self.minute - latest) // MINUTE if latest is not None else DAY // MINUTE
+
+
+def state_words(state: State, row: Summary | None = None, rule: AlertRule | None = None, behind: int = 0) -> str:
+    """Say a state, with the count that explains it.
+
+    >>> state_words(State.NO_DATA, behind=7), state_words(State.WARMING, {"n_1h": 12}, AlertRule("r", Metric.PRICE))
+    ('no data for 7 min', 'warming up, 12 of 30')
+    """
+    if state is State.NO_DATA and behind:
+        return f"no data for {behind} min"
+    if state is State.WARMING and row is not None and rule is not None:
+        return f"warming up, {row['n_1h']} of {rule.min_samples}"
+    return words(state.value)
+
+
+def words(name: str | None) -> str:
+    """Say the name of a state or of an event.
+
+    >>> words("no_data"), words("warming"), words(None)
+    ('no data', 'warming up', '–')
+    """
+    if name is None:
+        return "–"
+    return {"warming": "warming up", "expired": "lost sight of"}.get(name, name.replace("_", " "))
+
+
+def fold(transitions: Sequence[Transition], states: Mapping[Series, State]) -> tuple[Alert, ...]:
+    """Fold transitions (oldest first) into alerts, newest first, each with its present state.
+
+    An alert without a recorded end is open only while its series is, or cannot be judged. A series that is open
+    but whose firing lies before the given transitions is an alert too, with an unknown beginning.
+    """
+    lives: dict[str, list[Transition]] = {}
+    for one in transitions:
+        lives.setdefault(one.alert_id, []).append(one)
+    latest_of = {life[-1].series: key for key, life in lives.items()}
+    alerts = [_alert(key, life, states, latest_of[life[-1].series] == key) for key, life in lives.items()]
+    seen = {Series(one.market, one.metric) for one in alerts if one.open}
+    alerts += [
+        Alert(f"?/{series}", "–", series.market, series.metric, state, None, None, None, None, 0)
+        for series, state in states.items()
+        if state in OPEN_STATES and series not in seen
+    ]
+    return tuple(
+        sorted(
+            alerts, key=lambda one: (-(one.fired.timestamp() if one.fired else 0), str(one.market), one.metric, one.id)
+        )
+    )
+
+
+def _alert(key: str, life: Sequence[Transition], states: Mapping[Series, State], newest: bool) -> Alert:
+    last = life[-1]
+    state: State | None = None
+    ended = None if last.event is Event.FIRING else last.minute
+    why = None if last.event is Event.FIRING else last.event.value
+    if ended is None:
+        now = states.get(last.series, State.OK)
+        if newest and now in OPEN_STATES | FROZEN_STATES:
+            state = now if now in OPEN_STATES else State.FIRING
+        else:
+            why = "end not recorded"
+    return Alert(
+        id=key,
+        rule=last.rule,
+        market=last.series.market,
+        metric=last.series.metric,
+        state=state,
+        fired=last.fired,
+        ended=ended,
+        why_ended=why,
+        peak_ratio=max(one.peak_ratio for one in life),
+        rises=max(one.rises for one in life),
+        would_have_fired=all(one.would_have_fired for one in life),
+    )

@@ -1,0 +1,149 @@
+"""The page of one market: both metrics, their charts, tables and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tracker.model import DAY, MINUTE, Market, Metric, Series, iso
+from tracker.site.charts import Band, chart
+from tracker.site.content import Content, Summary, state_words
+from tracker.site.formats import NOTHING, TIMES, Number, count, decimal, deviation, percent, share
+from tracker.site.pages import Fact, HourRow, Link, MarketPage, Proof, SeriesView
+from tracker.site.ranking import ratio_text, value_of
+from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples, hours
+
+SHOWN_ALERTS = 20
+
+
+def market_page(
+    content: Content,
+    market: Market,
+    *,
+    objects: tuple[str, ...],
+    hashes: tuple[tuple[str, str], ...],
+    previous: Link | None,
+    following: Link | None,
+) -> MarketPage:
+    """Give the page of one market; a metric without samples is left out."""
+    known = [Series(market, metric) for metric in Metric if Series(market, metric) in content.by_series]
+    series = tuple(_view(content, one, content.by_series[one]) for one in known)
+    used = sum(content.by_series[one]["n_24h"] for one in known)
+    slug = market.slug
+    downloads = (
+        Link("CSV", f"data/{slug}-24h.csv"),
+        Link("Parquet", f"data/{slug}-24h.parquet"),
+        Link("JSON", f"api/v1/series/{slug}.json"),
+    )
+    proof = Proof(
+        objects, used, DAY_MINUTES * len(known) - used, (("The numbers above", _sql(market, content.minute)),), hashes
+    )
+    said = "; ".join(f"{view.metric.label} {view.headline} ({view.change} in 24 h)" for view in series)
+    return MarketPage(
+        frame=content.frame(
+            f"m/{slug}.html",
+            f"{market.pair} on {market.exchange}",
+            f"{market}: {said}.",
+            proof=proof,
+            downloads=downloads,
+        ),
+        market=market,
+        series=series,
+        alerts=tuple(one for one in content.alerts if one.market == market)[:SHOWN_ALERTS],
+        previous=previous,
+        following=following,
+    )
+
+
+def _view(content: Content, series: Series, row: Summary) -> SeriesView:
+    metric, market = series.metric, series.market
+    samples, rule, state = content.of(row), content.rule(metric), content.state(series)
+    is_price = metric is Metric.PRICE
+    unit = market.quote if is_price else market.base
+    name = f"{market.pair} {metric.label}"
+    return SeriesView(
+        metric=metric,
+        unit=unit,
+        unit_note=unit if is_price else "",
+        limit_name=f"{rule.factor}{TIMES} the 1 h mean" if rule else "",
+        headline=value_of(metric, row["latest"], unit),
+        change=percent(row["change_24h"]),
+        state=state,
+        state_text=state_words(state, row, rule, content.minutes_behind(row)),
+        facts=tuple(_facts(content, row, metric, unit, samples)),
+        chart=chart(
+            samples,
+            content.minute,
+            name,
+            factor=rule.factor if rule else None,
+            min_samples=rule.min_samples if rule else HOUR_MINUTES // 2,
+            bands=bands(content, series),
+            short=not is_price,
+        ),
+        hours=tuple(_hours(content.minute, samples, metric)),
+    )
+
+
+def bands(content: Content, series: Series) -> tuple[Band, ...]:
+    """Give the stretches of the window in which an alert of the series was open."""
+    start = content.minute - DAY
+    found = []
+    for one in content.alerts:
+        if (one.market, one.metric) != (series.market, series.metric) or one.fired is None:
+            continue
+        if not one.open and one.ended is None:
+            continue
+        first, last = (one.fired - start) // MINUTE, ((one.ended or content.minute) - start) // MINUTE
+        if last >= 1:
+            found.append(Band(max(first, 1), last))
+    return tuple(sorted(found, key=lambda band: band.start))
+
+
+def _facts(content: Content, row: Summary, metric: Metric, unit: str, samples: Samples) -> Iterator[Fact]:
+    def value(of: float | None) -> Number:
+        return value_of(metric, of, unit)
+
+    behind = content.minutes_behind(row)
+    rule = content.rule(metric)
+    yield Fact("last ÷ 1 h mean", ratio_text(row, samples), "" if not behind else f"last sample {behind} min behind")
+    yield Fact("1 h mean", value(row["mean_1h"]), f"of {row['n_1h']} samples, at most {HOUR_MINUTES}")
+    if rule is not None:
+        line = float(decimal(row["mean_1h"]) * decimal(float(rule.factor))) if row["mean_1h"] is not None else None
+        yield Fact(
+            "fires above",
+            value(line) if row["n_1h"] >= rule.min_samples else NOTHING,
+            f"{rule.factor}{TIMES} the 1 h mean",
+        )
+    yield Fact("σ 24 h", deviation(row["stdev_24h"], "" if metric is Metric.PRICE else unit), _samples(row))
+    yield Fact("σ ÷ mean", share(row["cv_24h"]))
+    of = f"of {count(len(content.rows[metric]))}"
+    yield Fact("rank by σ", count(row["rank"]) if row["rank"] is not None else "–", of)
+    yield Fact("24 h low", value(row["min_24h"]))
+    yield Fact("24 h high", value(row["max_24h"]))
+
+
+def _samples(row: Summary) -> str:
+    return f"of {count(row['n_24h'])} samples, at most {count(DAY_MINUTES)}"
+
+
+def _hours(minute: datetime, samples: Samples, metric: Metric) -> Iterator[HourRow]:
+    for begins, first, last in hours(minute):
+        values = samples.between(first, last)
+        of = min(last, DAY_MINUTES + 1) - max(first, 1)
+        if not len(values):
+            yield HourRow(begins, 0, of, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+            continue
+        shown = (values[0], values.min(), values.max(), values[-1], values.mean())
+        cells = [value_of(metric, float(one), "") for one in shown]
+        yield HourRow(begins, len(values), of, *cells)
+
+
+def _sql(market: Market, minute: datetime) -> str:
+    return _SQL.format(at=iso(minute), slug=market.slug)
+
+
+_SQL = """\
+SELECT metric, stddev_pop(value) AS stdev_24h, stddev_pop(value) / avg(value) AS cv_24h, count(*) AS n_24h,
+  min(value) AS min_24h, max(value) AS max_24h, arg_max(value, minute) AS latest,
+  avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 60 MINUTE AND minute < TIMESTAMPTZ '{at}') AS mean_1h
+FROM read_parquet('data/{slug}-24h.parquet') GROUP BY metric ORDER BY metric"""

@@ -1,0 +1,335 @@
+"""What the site knows of itself, and one frozen dataclass per page: templates choose words, not numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from tracker.alerts import AlertRule, State
+from tracker.model import Market, Metric, Problem
+from tracker.site.formats import Number
+
+LATE_AFTER = timedelta(seconds=60)
+"""A page is late when it is older than its period and this; so it survives one slow run."""
+
+STALE_AFTER = timedelta(seconds=120)
+"""A page is stale when it is older than its period and this."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What made the site: shown in footers and provenance, so nothing secret may be in it.
+
+    `store` describes the store without credentials. `repaint_seconds` is the period in which pages are made anew.
+    """
+
+    version: str
+    run_id: str | None = None
+    run_url: str | None = None
+    airflow_url: str | None = None
+    public_url: str | None = None
+    commit: str | None = None
+    mail_to_count: int = 0
+    store: str = ""
+    repaint_seconds: int = 60
+
+    def of_run(self, run_id: str | None, run_url: str | None) -> About:
+        """Give the same with the run that makes the pages."""
+        return replace(self, run_id=run_id, run_url=run_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What one exchange gave at the last fetch: how many markets of how many, and the error if it failed."""
+
+    exchange: str
+    expected: int
+    got: int
+    samples: int
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the last run and how long it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the last run went and what waits; all from the steps' own reports."""
+
+    problems: tuple[Problem, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+    steps: tuple[Step, ...] = ()
+    outbox_depth: int = 0
+    oldest_unsent: datetime | None = None
+    failed_mails: int = 0
+    mail_configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The life of one alert, folded from its transitions. Times are whole UTC minutes; None is not known or not yet."""
+
+    id: str
+    rule: str
+    market: Market
+    metric: Metric
+    state: State | None  # firing or resolving while open, None once ended
+    fired: datetime | None
+    ended: datetime | None
+    why_ended: str | None
+    peak_ratio: float | None
+    rises: int
+    would_have_fired: bool = False  # all of it decided over history: would have fired, was never mailed
+
+    @property
+    def open(self) -> bool:
+        return self.state is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link by its words; `href` is relative to the root of the site."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Where the numbers of a page come from, and the SQL that gives them again."""
+
+    objects: tuple[str, ...]
+    used: int
+    missing: int | None = None
+    sql: tuple[tuple[str, str], ...] = ()
+    hashes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page has around its content."""
+
+    title: str
+    path: str
+    description: str
+    minute: datetime
+    stale_at: datetime
+    about: About
+    open_alerts: int
+    proof: Proof | None = None
+    downloads: tuple[Link, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """The way from this page to the root of the site: empty, or `../` per folder."""
+        return "../" * self.path.count("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a ranking, as printed."""
+
+    rank: str
+    moved: str
+    market: Market
+    href: str
+    latest: Number
+    change: str
+    mean: Number
+    ratio: str
+    stdev: Number
+    cv: str
+    n: int
+    low: Number
+    high: Number
+    place: int | None  # of the latest value in the 24 h range, 0 to 100
+    span: str  # width of the 24 h range in percent of its low; empty where that is 0
+    spark: Markup
+    sampled: Markup
+    behind: int  # whole minutes between the latest sample and the page's minute
+    state: State
+    state_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One headline above a table."""
+
+    label: str
+    value: str
+    note: str
+    href: str | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RankingPage:
+    """A page of at most 100 rows of one metric's ranking."""
+
+    frame: Frame
+    metric: Metric
+    rows: tuple[Row, ...]
+    first: int
+    total: int
+    number: int
+    pages: tuple[Link, ...]
+    cards: tuple[Card, ...]
+    exchanges: tuple[str, ...]
+    quotes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label of an axis; `at` is its place in percent of the plot, from the left or from the top."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A 24 h chart: an SVG plot without text, the labels to lay around it, and what hovering reads out.
+
+    `sentence` says the chart in words. `hover` is the compact form of all samples (charts.encode).
+    """
+
+    svg: Markup
+    sentence: str
+    low: float  # the value at the foot of the plot
+    high: float  # and at its head
+    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[Tick, ...]
+    last_at: float | None
+    last_text: str
+    note: str | None
+    hover: str
+    has_limit: bool
+    has_gap: bool
+    has_alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow:
+    """One clock hour of a series, as printed."""
+
+    begins: datetime
+    n: int
+    of: int
+    first: Number
+    low: Number
+    high: Number
+    last: Number
+    mean: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number with its name, and how it came about."""
+
+    name: str
+    value: Number | str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """One metric of a market page."""
+
+    metric: Metric
+    unit: str
+    unit_note: str
+    limit_name: str
+    headline: Number
+    change: str
+    state: State
+    state_text: str
+    facts: tuple[Fact, ...]
+    chart: Chart | None
+    hours: tuple[HourRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPage:
+    """All of one market."""
+
+    frame: Frame
+    market: Market
+    series: tuple[SeriesView, ...]
+    alerts: tuple[Alert, ...]
+    previous: Link | None
+    following: Link | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsPage:
+    """What is open, what ended, and how many series are in which state."""
+
+    frame: Frame
+    open: tuple[Alert, ...]
+    ended: tuple[Alert, ...]
+    counts: tuple[tuple[State, int], ...]
+    rules: tuple[AlertRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the expected samples of one exchange lie in the window, by hour (oldest first, 0 to 100 each)."""
+
+    exchange: str
+    series: int
+    samples: int
+    expected: int
+    newest: datetime
+    hours: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPage:
+    """How fresh and how complete the data is, how the last run went, what waits."""
+
+    frame: Frame
+    status: Status
+    shown_problems: tuple[Problem, ...]
+    coverage: tuple[Coverage, ...]
+    verdict: str
+    tone: str
+    slowest: float
+
+
+@dataclass(frozen=True, slots=True)
+class MethodologyPage:
+    """The definitions, from the constants of the code."""
+
+    frame: Frame
+    rules: tuple[AlertRule, ...]
+    steps: tuple[tuple[AlertRule, tuple[tuple[str, int], ...]], ...]
+    metrics: tuple[Metric, ...]
+    poll_within: int
+    silent_minutes: int
+    lost_minutes: int
+    late: int
+    stale: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPage:
+    """Every market by name."""
+
+    frame: Frame
+    groups: tuple[tuple[str, tuple[Link, ...]], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPage:
+    """A page of words only."""
+
+    frame: Frame

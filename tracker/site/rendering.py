@@ -1,0 +1,145 @@
+"""render(): the whole site of one minute as bytes. Pure but for the templates, which are read once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tracker.alerts import AlertRule, Evaluation, Transition
+from tracker.model import Market, Metric
+from tracker.site import assets, downloads, formats
+from tracker.site.content import Content, words
+from tracker.site.feed import feed
+from tracker.site.market import market_page
+from tracker.site.pages import About, Link, Status
+from tracker.site.ranking import STATE_ORDER, ranking_pages
+from tracker.site.reports import alerts_page, directory_page, lost_page, methodology_page, status_page
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def render(
+    summary: pa.Table,
+    window: pa.Table,
+    evaluation: Evaluation,
+    minute: datetime,
+    *,
+    rules: Sequence[AlertRule],
+    transitions: Sequence[Transition] = (),
+    status: Status,
+    about: About,
+    hour_ago: pa.Table | None = None,
+) -> dict[str, bytes]:
+    """Give every file of the site as of `minute`, by its path. The same arguments give the same bytes.
+
+    `summary` and `window` have the schemas of tracker/frames.py, the window is (t-24h, t], sorted by market, metric
+    and minute. `transitions` are the recorded ones of the last days. `hour_ago` is the summary of the hour before, for
+    the change of rank. The order of the paths is the order to publish in: index.html is last.
+    """
+    content = Content.gather(
+        summary,
+        window,
+        evaluation,
+        minute,
+        rules=rules,
+        transitions=transitions,
+        status=status,
+        about=about,
+        hour_ago=hour_ago,
+    )
+    objects = (f"summary/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}.parquet",)
+    files = downloads.ranking(content)
+    files |= _markets(content)
+    files["api/v1/alerts.json"] = downloads.alerts(content)
+    files["api/v1/status.json"] = downloads.status(content)
+    files["feed.xml"] = feed(content)
+    files["favicon.svg"] = assets.favicon()
+    for name, page in (
+        ("alerts", alerts_page(content)),
+        ("status", status_page(content)),
+        ("methodology", methodology_page(content)),
+        ("markets", directory_page(content)),
+        ("404", lost_page(content)),
+    ):
+        files[f"{name}.html"] = _html(name, page, ("style", "status"), ("page",))
+    for metric in reversed(Metric):
+        for one in reversed(list(ranking_pages(content, metric, objects))):
+            files[one.frame.path] = _html("ranking", one, ("style", "ranking"), ("page", "ranking"))
+    return files
+
+
+def _markets(content: Content) -> dict[str, bytes]:
+    minute = content.minute
+    objects = (f"minute/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}-*.parquet and the 24 h before it",)
+    ordered = _by_rank(content)
+    links = [None, *(Link(one.pair, f"{one.slug}.html") for one in ordered), None]
+    files: dict[str, bytes] = {}
+    for index, one in enumerate(ordered):
+        own = downloads.market(content, one) if _has_samples(content, one) else {}
+        hashes = tuple(
+            (path, hashlib.sha256(data).hexdigest()) for path, data in own.items() if path.endswith(".parquet")
+        )
+        files |= own
+        page = market_page(
+            content, one, objects=objects, hashes=hashes, previous=links[index], following=links[index + 2]
+        )
+        files[page.frame.path] = _html("market", page, ("style", "market"), ("page", "market"))
+    return files
+
+
+def _has_samples(content: Content, market: Market) -> bool:
+    return any((str(market), metric.value) in content.samples for metric in Metric)
+
+
+def _by_rank(content: Content) -> list[Market]:
+    """Order the markets as the ranking by price does, then those that only have a volume."""
+    return list(dict.fromkeys(content.markets[row["market"]] for metric in Metric for row in content.rows[metric]))
+
+
+def _html(template: str, page: Any, styles: tuple[str, ...], scripts: tuple[str, ...]) -> bytes:
+    text = (
+        _environment()
+        .get_template(f"{template}.html")
+        .render(
+            page=page,
+            frame=page.frame,
+            home=f"{page.frame.about.public_url}/" if page.frame.about.public_url else page.frame.root,
+            style=assets.style(*styles),
+            script=assets.script(*scripts),
+        )
+    )
+    return text.encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(assets.TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {"logo": assets.logo(), "favicon": assets.favicon_uri()}
+    environment.filters |= {
+        "epoch": lambda at: int(at.timestamp()),
+        "time": formats.time_tag,
+        "clock": formats.clock,
+        "count": formats.count,
+        "duration": formats.duration,
+        "words": words,
+        "peak": _peak,
+        "order": STATE_ORDER.index,
+    }
+    return environment
+
+
+def _peak(value: float | None) -> str:
+    return "from 0" if value == float("inf") else formats.ratio(value)

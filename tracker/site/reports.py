@@ -1,0 +1,147 @@
+"""The pages about tracker itself: alerts, status, methodology, all markets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from math import ceil
+
+import numpy as np
+
+from tracker.alerts import AlertRule, State
+from tracker.alerts.values import LOST_MINUTES, SILENT_MINUTES
+from tracker.model import DAY, MINUTE, POLL_WITHIN
+from tracker.site.content import METRICS, Content
+from tracker.site.formats import count, plural
+from tracker.site.pages import (
+    LATE_AFTER,
+    STALE_AFTER,
+    AlertsPage,
+    Coverage,
+    DirectoryPage,
+    Link,
+    MethodologyPage,
+    PlainPage,
+    StatusPage,
+)
+from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
+
+SHOWN_ENDED = 200
+SHOWN_PROBLEMS = 50
+
+
+def alerts_page(content: Content) -> AlertsPage:
+    """Give what is open, what ended, and how many series are in which state."""
+    states = [content.state(series) for series in content.by_series]
+    opened = tuple(one for one in content.alerts if one.open)
+    description = f"{plural(len(opened), 'alert')} open." if opened else "No alert is open."
+    return AlertsPage(
+        frame=content.frame("alerts.html", "Alerts", description, downloads=(Link("JSON", "api/v1/alerts.json"),)),
+        open=opened,
+        ended=tuple(one for one in content.alerts if not one.open)[:SHOWN_ENDED],
+        counts=tuple((state, states.count(state)) for state in State),
+        rules=content.rules,
+    )
+
+
+def status_page(content: Content) -> StatusPage:
+    """Give how fresh and how complete the data is, and what waits."""
+    tone, verdict = _verdict(content)
+    status = content.status
+    return StatusPage(
+        frame=content.frame("status.html", "Status", verdict, downloads=(Link("JSON", "api/v1/status.json"),)),
+        status=status,
+        shown_problems=status.problems[:SHOWN_PROBLEMS],
+        coverage=tuple(_coverage(content)),
+        verdict=verdict,
+        tone=tone,
+        slowest=max((step.seconds for step in status.steps), default=0.0),
+    )
+
+
+def _verdict(content: Content) -> tuple[str, str]:
+    """Say the worst thing first."""
+    status = content.status
+    failed = [feed.exchange for feed in status.feeds if feed.error]
+    silent = sum(state is State.NO_DATA for state in content.evaluation.states.values())
+    if not content.by_series:
+        return "bad", "No series has a sample in the last 24 hours."
+    if failed:
+        return (
+            "bad",
+            f"{', '.join(failed)} did not answer at the last fetch; the other data is as fresh as its own age says.",
+        )
+    if status.failed_mails:
+        return "bad", f"{plural(status.failed_mails, 'mail')} could not be delivered at all."
+    if silent:
+        return "warn", f"{count(silent)} of {count(len(content.by_series))} series are without data."
+    if status.problems:
+        return "warn", f"Every series has fresh data; {plural(len(status.problems), 'problem')} at the last run."
+    return "", f"All {count(len(content.by_series))} series have fresh data."
+
+
+def _coverage(content: Content) -> Iterator[Coverage]:
+    newest_of = {key: samples for key, samples in content.samples.items() if len(samples)}
+    by_exchange = sorted(newest_of, key=lambda key: key[0].partition(":")[0])
+    for exchange, keys in groupby(by_exchange, key=lambda key: key[0].partition(":")[0]):
+        of = [newest_of[key] for key in keys]
+        hits = sum(np.bincount((one.at - 1) // HOUR_MINUTES, minlength=24) for one in of)
+        newest = max(int(one.at[-1]) for one in of)
+        yield Coverage(
+            exchange=exchange,
+            series=len(of),
+            samples=sum(map(len, of)),
+            expected=len(of) * DAY_MINUTES,
+            newest=content.minute - DAY + newest * MINUTE,
+            hours=tuple((np.asarray(hits) * 100 // (len(of) * HOUR_MINUTES)).tolist()),
+        )
+
+
+def minutes_above(factor: float, step: float) -> int:
+    """Say for how many minutes a lasting step from a flat hour to `step` times it stays above `factor` times the mean.
+
+    After j minutes at the new level the mean of the hour before is (60 - j + j·step) / 60.
+
+    >>> [minutes_above(3, k) for k in (3, 3.01, 4, 10, 1e9)]
+    [0, 1, 7, 16, 20]
+    """
+    if step <= factor:
+        return 0
+    return ceil(round(HOUR_MINUTES * (step - factor) / (factor * (step - 1)), 9))
+
+
+def methodology_page(content: Content) -> MethodologyPage:
+    """Give the definitions, with the numbers the code works with."""
+    period = content.about.repaint_seconds
+    return MethodologyPage(
+        frame=content.frame("methodology.html", "Methodology", "What every number of tracker means."),
+        rules=content.rules,
+        steps=tuple((rule, _steps(rule)) for rule in content.rules[:1]),
+        metrics=METRICS,
+        poll_within=int(POLL_WITHIN.total_seconds()),
+        silent_minutes=SILENT_MINUTES,
+        lost_minutes=LOST_MINUTES,
+        late=period + int(LATE_AFTER.total_seconds()),
+        stale=period + int(STALE_AFTER.total_seconds()),
+    )
+
+
+def _steps(rule: AlertRule) -> tuple[tuple[str, int], ...]:
+    factor = float(rule.factor)
+    levels = [factor * times for times in (1, 1.05, 4 / 3, 5 / 3, 2, 10 / 3, 10)]
+    return tuple((f"{level:g}", minutes_above(factor, level)) for level in levels)
+
+
+def directory_page(content: Content) -> DirectoryPage:
+    """Give every market by name, grouped by exchange."""
+    ordered = sorted(content.markets.values())
+    groups = tuple(
+        (exchange, tuple(Link(one.pair, f"m/{one.slug}.html") for one in group))
+        for exchange, group in groupby(ordered, key=lambda one: one.exchange)
+    )
+    return DirectoryPage(content.frame("markets.html", "All markets", "Every market by name."), groups, len(ordered))
+
+
+def lost_page(content: Content) -> PlainPage:
+    """Give the page for addresses that lead nowhere."""
+    return PlainPage(content.frame("404.html", "Not found", "There is no such page."))

@@ -3,7 +3,7 @@
 Each day loads the day before, so that gaps of the live minutes close. For more, and from where you like:
 
 - **Backfill** (button on this page, or `airflow backfill create --dag-id load_history --from-date … --to-date …`):
-  one run per day, several beside each other.
+  one run per day, one after the other: exchanges limit the rate.
 - **Trigger** with *start* and *end*: one run for exactly that range, of one exchange if you name it.
 
 Writes `candles/…parquet`, and again every summary that depends on it. Doing it twice changes nothing.

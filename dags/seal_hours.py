@@ -8,17 +8,16 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, minute_of, pipeline
+from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, minute_of, pipeline
 
 
 @dag(
     schedule=CronTriggerTimetable("5 * * * *", timezone="UTC"),
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=55),
     allowed_run_types=["scheduled", "manual"],
-    default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=25), "retry_delay": timedelta(minutes=2)},
+    default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=25), "priority_weight": 5},
     tags=["tracker", "history"],
     doc_md=__doc__,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 POOLS = {
     "fetch": (4, "polls of the exchanges, each minute"),
     "alerts": (4, "mails sent at the same time"),
-    "history": (2, "loads of the past, beside the live minutes"),
+    "history": (1, "loads of the past, one at a time: exchanges limit the rate"),
 }
 
 

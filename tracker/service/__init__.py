@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
+from pathlib import Path
 
 from tracker import __version__
 from tracker.errors import ConfigError
@@ -62,7 +63,7 @@ class _Service:
 
     def start(self, *, demo: bool) -> None:
         self.say(f"tracker {__version__}: {'a demo with simulated markets' if demo else 'starting'}; Ctrl-C ends it")
-        fresh = not (self.home.airflow / "airflow.db").exists()
+        fresh = not (self.home.airflow / "airflow.db").exists() and not self._has_history()
         sinks = self._sinks() if demo else []
         setup = self._child("setup", [sys.executable, str(ROOT / "dags" / "tracker_setup.py")], keep=False)
         if demo:
@@ -106,11 +107,14 @@ class _Service:
         log = self.home.logs / f"{name}.log"
         return self.supervisor.start(Child(name, command, self.environment, log, keep=keep, patience=patience))
 
+    def _has_history(self) -> bool:
+        return (Path(self.environment["TRACKER_STORE_URL"].removeprefix("file://")) / "candles").exists()
+
     def _sinks(self) -> list[Child]:
         ports = self.ports
         mailbox = ["--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--folder", str(self.home.mail)]
         return [
-            self._child("simulator", [*TRACKER, "simulate", "--port", str(ports.simulator)]),
+            self._child("simulator", [*TRACKER, "simulate", "--port", str(ports.simulator), "--no-rate-limit"]),
             self._child("mailbox", [*TRACKER, "mailbox", *mailbox]),
         ]
 

@@ -111,7 +111,7 @@ class Outbox(Protocol):
         ...
 
     def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
-        """Queue a mail per recipient and minute with what was not queued for them before; say how many keys were new."""
+        """Queue a mail per recipient and minute with what they were not told before; say how many keys were new."""
         ...
 
     def pending(self, now: datetime) -> list[Delivery]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.message import EmailMessage
 
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Metric, Origin, Poll, Sample, Series
 
@@ -55,3 +56,16 @@ class FakeSource:
                 found.append(Candle(market, minute - MINUTE, price, price, price, price, self.volume))
             minute += MINUTE
         return found
+
+
+@dataclass
+class FakeNotifier:
+    """A mail server that takes every mail, after raising `errors`, one a call."""
+
+    taken: list[EmailMessage] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+
+    def send(self, message: EmailMessage) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.taken.append(message)

@@ -1,0 +1,65 @@
+"""The one place that picks classes: settings in, a Pipeline out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from tracker import __version__
+from tracker.alerts import AlertRule, load_rules
+from tracker.bucket import SiteBucket
+from tracker.errors import ConfigError
+from tracker.mail import SmtpNotifier
+from tracker.outbox import ObjectOutbox
+from tracker.pipeline import Pipeline
+from tracker.settings import MailServer, Settings, mail_server
+from tracker.site import About
+from tracker.sources import SOURCES
+from tracker.store import ParquetStore
+from tracker.watchlist import Watchlist
+
+
+def build(environment: Mapping[str, str], clock: Callable[[], datetime], server: MailServer | None = None) -> Pipeline:
+    """Read the settings and put the product together; disk, network and mail server are not asked yet.
+
+    `clock` gives the present in UTC. `server` is the mail server if the caller knows one (Airflow does), else the
+    environment's. Raises ConfigError naming the setting or the file that is wrong.
+    """
+    settings = Settings.from_environment(environment)
+    watchlist = Watchlist.parse(text_of(settings.metrics), settings.metrics.name, list(SOURCES))
+    server = server or mail_server(environment)
+    return Pipeline(
+        watchlist=watchlist,
+        rules=rules_in(settings.rules),
+        sources={exchange: SOURCES[exchange](settings, clock) for exchange in watchlist.markets},
+        store=ParquetStore(settings.store_url),
+        outbox=ObjectOutbox(settings.store_url),
+        bucket=SiteBucket(settings.site_url),
+        notifier=SmtpNotifier(server) if server else None,
+        recipients=settings.mail_to,
+        sender=server.sender if server else "",
+        about=About(
+            version=__version__,
+            public_url=settings.public_url,
+            airflow_url=settings.airflow_url,
+            mail_to_count=len(settings.mail_to),
+            store=settings.store_url,
+        ),
+        clock=clock,
+        sleep=time.sleep,
+    )
+
+
+def rules_in(path: Path) -> tuple[AlertRule, ...]:
+    """Read a file of alert rules; ConfigError naming what is wrong in it."""
+    return load_rules(text_of(path), path.name)
+
+
+def text_of(path: Path) -> str:
+    """Read one of the user's files; ConfigError naming it when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error

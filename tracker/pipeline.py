@@ -1,0 +1,361 @@
+"""The steps of a minute and of the past: each gathers, decides with pure functions, then acts.
+
+Every step may be run again: it replaces what it wrote. Reports are small JSON-able dicts (counts, problems,
+seconds), good for a log, an XCom and the status page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any
+
+from tracker.alerts import AlertRule, Event, Transition, evaluate
+from tracker.alerts import history as alert_history
+from tracker.backfill import Backfill, Progress
+from tracker.errors import ConfigError, MailRefused, TrackerError
+from tracker.frames import minutes_of, samples_table
+from tracker.history import gaps
+from tracker.mail import compose
+from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, iso
+from tracker.ports import Bucket, Notifier, Outbox, Source, Store
+from tracker.site import About, Feed, Status, Step, render
+from tracker.stats import summarise
+from tracker.watchlist import Watchlist
+
+log = logging.getLogger(__name__)
+
+LISTINGS_KEPT = HOUR
+LIVE_WITHIN = HOUR
+"""A minute evaluated later than this after itself is history: it is recorded, and no mail is sent."""
+
+TRANSITIONS_SHOWN = 30 * DAY
+STEPS = ("fetch", "analyze", "publish")
+
+Report = dict[str, Any]
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Take progress and show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Polled:
+    """What one exchange gave at one minute."""
+
+    exchange: str
+    markets: int
+    got: int
+    problems: tuple[Problem, ...]
+    seconds: float
+    error: TrackerError | None
+    rows: int = 0
+
+    def report(self) -> Report:
+        return {
+            "exchange": self.exchange,
+            "markets": self.markets,
+            "got": self.got,
+            "rows": self.rows,
+            "seconds": self.seconds,
+            "error": str(self.error) if self.error else None,
+            "problems": [{"where": one.where, "what": one.what} for one in self.problems],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The steps, over ports. `clock` gives the present as an aware UTC datetime."""
+
+    watchlist: Watchlist
+    rules: tuple[AlertRule, ...]
+    sources: Mapping[str, Source]
+    store: Store
+    outbox: Outbox
+    bucket: Bucket
+    notifier: Notifier | None
+    recipients: tuple[str, ...]
+    sender: str
+    about: About
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+    # one minute ------------------------------------------------------------------------------
+
+    def fetch(self, minute: datetime) -> Report:
+        """Poll every exchange once and store the samples of `minute`.
+
+        More than POLL_WITHIN after the minute nothing is polled and nothing written: `late` is then true, and
+        candles fill the minute (`repair`, `load`). An exchange that fails does not keep the others from being
+        stored; when all fail the error of the first is raised, after the report is written.
+        """
+        began = self.clock()
+        if began < minute:
+            raise ConfigError(f"{iso(minute)} has not begun; it is {iso(began)}")
+        late = began - minute > POLL_WITHIN
+        exchanges = list(self.sources)
+        if late:
+            feeds = [_Polled(name, 0, 0, (Problem(name, _late(minute, began)),), 0.0, None) for name in exchanges]
+        else:
+            with ThreadPoolExecutor(len(exchanges)) as pool:
+                feeds = list(pool.map(lambda name: self._poll(name, minute), exchanges))
+        report = {
+            "minute": iso(minute),
+            "began": iso(began),
+            "seconds": _seconds(self.clock() - began),
+            "late": late,
+            "rows": sum(feed.rows for feed in feeds),
+            "feeds": [feed.report() for feed in feeds],
+        }
+        self.store.write_report(minute, "fetch", report)
+        errors = [feed.error for feed in feeds if feed.error is not None]
+        if errors and len(errors) == len(feeds):
+            raise errors[0]
+        return report
+
+    def _poll(self, exchange: str, minute: datetime) -> _Polled:
+        began = self.clock()
+        markets: Sequence[Market] = ()
+        try:
+            markets, problems = self._markets(exchange)
+            poll = self.sources[exchange].latest(markets, minute)
+            wanted = [one for one in poll.samples if one.series.metric in self.watchlist.metrics]
+            if wanted:
+                self.store.write_minute(minute, exchange, samples_table(wanted))
+            found = (*problems, *poll.problems)
+            got, error = len({one.series.market for one in wanted}), None
+        except TrackerError as failure:
+            log.warning("%s at %s: %s", exchange, iso(minute), failure)
+            wanted, got, found, error = [], 0, (Problem(exchange, str(failure)),), failure
+        spent = _seconds(self.clock() - began)
+        return _Polled(exchange, len(markets), got, found, spent, error, rows=len(wanted))
+
+    def _markets(self, exchange: str) -> tuple[list[Market], list[Problem]]:
+        """Choose the watched markets from listings at most LISTINGS_KEPT old; older ones serve while asking fails."""
+        kept = self.store.read_listings(exchange)
+        now = self.clock()
+        if kept and now - kept[0] < LISTINGS_KEPT:
+            return self.watchlist.choose(exchange, kept[1])
+        try:
+            listings = self.sources[exchange].listings()
+        except TrackerError as error:
+            if kept is None:
+                raise
+            markets, problems = self.watchlist.choose(exchange, kept[1])
+            return markets, [Problem(exchange, f"markets as listed at {iso(kept[0])}: {error}"), *problems]
+        self.store.write_listings(exchange, listings, now)
+        return self.watchlist.choose(exchange, listings)
+
+    def analyze(self, minute: datetime, *, live: bool = True, run_url: str | None = None) -> Report:
+        """Write the summary of `minute`, record what fired and resolved, and queue its mails.
+
+        Mails are queued only when `live` and the minute is at most LIVE_WITHIN old: a backfill never mails.
+        """
+        began = self.clock()
+        live = live and began - minute <= LIVE_WITHIN
+        window = self.store.read(minute - DAY, minute)
+        summary = summarise(window, minute)
+        evaluation = evaluate(self.rules, window, summary, minute)
+        self.store.write_summary(minute, summary)
+        recorded = self.outbox.record(evaluation.transitions, live=live)
+        queued = self.outbox.queue(evaluation.transitions, self.recipients, run_url=run_url) if live else 0
+        report = {
+            "minute": iso(minute),
+            "began": iso(began),
+            "seconds": _seconds(self.clock() - began),
+            "series": summary.num_rows,
+            "samples": window.num_rows,
+            "live": live,
+            "transitions": len(evaluation.transitions),
+            "recorded": recorded,
+            "queued": queued,
+        }
+        self.store.write_report(minute, "analyze", report)
+        return report
+
+    def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> Report:
+        """Render the site as of `minute` and upload what changed; a later minute that is out stays out."""
+        began = self.clock()
+        window = self.store.read(minute - DAY, minute)
+        summary = self.store.read_summary(minute)
+        if summary is None:
+            summary = summarise(window, minute)
+        pages = render(
+            summary,
+            window,
+            evaluate(self.rules, window, summary, minute),
+            minute,
+            rules=self.rules,
+            transitions=self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute),
+            status=self._status(minute),
+            about=self.about.of_run(run_id, run_url),
+        )
+        published = self.bucket.publish(pages, minute)
+        report = {
+            "minute": iso(minute),
+            "began": iso(began),
+            "seconds": _seconds(self.clock() - began),
+            "pages": len(pages),
+            **published.report(),
+        }
+        self.store.write_report(minute, "publish", report)
+        return report
+
+    def _status(self, minute: datetime) -> Status:
+        """Gather what the steps said of this minute and what waits in the outbox."""
+        reports = self.store.read_reports(minute)
+        feeds = reports.get("fetch", {}).get("feeds", [])
+        backlog = self.outbox.backlog(self.clock())
+        return Status(
+            problems=tuple(Problem(one["where"], one["what"]) for feed in feeds for one in feed["problems"]),
+            feeds=tuple(
+                Feed(one["exchange"], one["markets"], one["got"], one["rows"], one["seconds"], one["error"])
+                for one in feeds
+            ),
+            steps=tuple(Step(name, reports[name]["seconds"]) for name in STEPS if name in reports),
+            outbox_depth=backlog.waiting,
+            oldest_unsent=backlog.oldest,
+            failed_mails=backlog.undelivered,
+            mail_configured=self.notifier is not None and bool(self.recipients),
+        )
+
+    # mails -----------------------------------------------------------------------------------
+
+    def pending(self) -> list[str]:
+        """Give the ids of the digests that wait: one per recipient and minute."""
+        return [batch.id for batch in self.outbox.pending(self.clock())]
+
+    def deliver(self, batch_id: str) -> Report:
+        """Send one digest and mark it as sent; sent already, it is left alone.
+
+        Raises MailUnavailable when a later try may succeed. A mail refused for good is marked as failed.
+        """
+        batch = self.outbox.batch(batch_id)
+        if batch is None:
+            return {"batch": batch_id, "sent": 0}
+        if self.notifier is None:
+            raise ConfigError(
+                "no mail server: set AIRFLOW_CONN_SMTP_DEFAULT, or the connection smtp_default in Airflow"
+            )
+        message = compose(batch, self.about.public_url, self.sender)
+        try:
+            self.notifier.send(message)
+        except MailRefused as error:
+            self.outbox.mark_failed(batch, str(error), self.clock())
+            raise
+        self.outbox.mark_sent(batch, self.clock())
+        return {"batch": batch_id, "sent": 1}
+
+    # the past --------------------------------------------------------------------------------
+
+    def load(
+        self, start: datetime, end: datetime, *, exchange: str | None = None, progress: Progress = silent
+    ) -> Report:
+        """Load the history of (start, end] from candles, derive again what depends on it, record what would have fired.
+
+        Doing it twice changes nothing. It never mails.
+        """
+        if exchange is not None and exchange not in self.sources:
+            raise ConfigError(f"{exchange} is not watched; watched: {', '.join(self.sources)}")
+        end = min(end, self.clock())
+        problems: list[Problem] = []
+        changed: set[datetime] = set()
+        hours = rows = 0
+        for name in [exchange] if exchange else self.sources:
+            markets, unchosen = self._markets(name)
+            backfill = Backfill(self.sources[name], self.store, markets, self.watchlist.metrics, self.sleep)
+            loaded = backfill.load(start, end, progress)
+            problems += [*unchosen, *loaded.problems]
+            changed |= set(loaded.changed)
+            hours, rows = hours + loaded.hours, rows + loaded.rows
+        analyzed = self._derive_again(min(changed), max(changed) + HOUR, progress) if changed else 0
+        fired = self._record_past(start, end) if changed else 0
+        return {
+            "start": iso(start),
+            "end": iso(end),
+            "hours": hours,
+            "rows": rows,
+            "changed": len(changed),
+            "analyzed": analyzed,
+            "would_have_fired": fired,
+            "problems": [{"where": one.where, "what": one.what} for one in problems],
+        }
+
+    def repair(self, until: datetime, *, progress: Progress = silent) -> Report:
+        """Find the minutes of the last 24 h in which an exchange has no sample, and load them from candles."""
+        reports = []
+        for name in self.sources:
+            markets, _problems = self._markets(name)
+            stored = self.store.read(until - DAY, until, markets=markets, columns=("minute",))
+            reports += [
+                self.load(start, end, exchange=name, progress=progress)
+                for start, end in gaps(minutes_of(stored), until - DAY, until)
+            ]
+        return {"gaps": len(reports), "rows": sum(report["rows"] for report in reports), "loads": reports}
+
+    def _derive_again(self, since: datetime, until: datetime, progress: Progress) -> int:
+        """Write again the summaries whose window the changed samples touch."""
+        minutes = self.store.summary_minutes(since, until + DAY)
+        for done, minute in enumerate(minutes):
+            progress("analyzing again", done, len(minutes))
+            window = self.store.read(minute - DAY, minute)
+            self.store.write_summary(minute, summarise(window, minute))
+        return len(minutes)
+
+    def _record_past(self, start: datetime, end: datetime) -> int:
+        """Record what would have fired in (start, end], a day at a time."""
+        new = 0
+        while start < end:
+            until = min(start + DAY, end)
+            window = self.store.read(start - DAY, until)
+            new += self.outbox.record(alert_history(self.rules, window, start, until), live=False)
+            start = until
+        return new
+
+    def replay(
+        self, start: datetime, end: datetime, *, rules: Sequence[AlertRule] | None = None, progress: Progress = silent
+    ) -> list[Report]:
+        """Say which alerts the rules (or others) would have raised over the stored samples of (start, end]."""
+        transitions: list[Transition] = []
+        since, total = start, -(-(end - start) // DAY)
+        while since < end:
+            until = min(since + DAY, end)
+            window = self.store.read(since - DAY, until)
+            transitions += alert_history(rules or self.rules, window, since, until)
+            progress("replaying", (until - start) // DAY, total)
+            since = until
+        return _alerts(transitions)
+
+
+def _alerts(transitions: Sequence[Transition]) -> list[Report]:
+    """Fold the transitions of each alert into one row, in the order of firing."""
+    rows: dict[str, Report] = {}
+    for one in transitions:
+        row = rows.setdefault(
+            one.alert_id,
+            {
+                "rule": one.rule,
+                "market": str(one.series.market),
+                "metric": one.series.metric.value,
+                "fired": iso(one.fired),
+                "resolved": None,
+            },
+        )
+        if one.event is not Event.FIRING:
+            row["resolved"] = iso(one.minute)
+        row["peak_ratio"] = one.peak_ratio if isfinite(one.peak_ratio) else None  # over a mean of 0
+        row["rises"] = one.rises
+    return sorted(rows.values(), key=lambda row: (row["fired"], row["market"], row["metric"]))
+
+
+def _late(minute: datetime, now: datetime) -> str:
+    seconds = (now - minute).total_seconds()
+    return f"{iso(minute)} is {seconds:.0f} s ago: not polled; its candles fill it (`tracker backfill`, hourly repair)"
+
+
+def _seconds(spent: timedelta) -> float:
+    return round(spent.total_seconds(), 3)

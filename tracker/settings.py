@@ -49,6 +49,7 @@ class Settings:
     coinbase_advanced_url: str = "https://api.coinbase.com"
     kraken_url: str = "https://api.kraken.com"
     binance_url: str = "https://data-api.binance.vision"
+    pace: bool = True
     mail_to: tuple[str, ...] = ()
     public_url: str | None = None
     airflow_url: str | None = None
@@ -129,6 +130,12 @@ def _flag(value: object) -> bool:
     return str(value).lower() in {"true", "1", "yes"}
 
 
+def _switch(name: str, value: str) -> object:
+    if value.lower() not in {"on", "off"}:
+        raise ConfigError(f"{name} must be on or off, not {value!r}")
+    return value.lower() == "on"
+
+
 def _text(_name: str, value: str) -> object:
     return value
 
@@ -177,6 +184,7 @@ _READERS = {
     "coinbase_advanced_url": _url,
     "kraken_url": _url,
     "binance_url": _url,
+    "pace": _switch,
     "mail_to": _addresses,
     "public_url": _url,
     "airflow_url": _url,

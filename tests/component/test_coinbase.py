@@ -10,6 +10,7 @@ from tests.support.exchange import BTC, Exchange
 from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable, TrackerError, UnknownMarket
 from tracker.model import DAY, MINUTE, Market, MarketStatus, Metric, Series
 from tracker.sources.coinbase import Coinbase, pages
+from tracker.sources.machine import Machine
 
 ETH = Market("coinbase", "ETH", "USD")
 FARM = Market("coinbase", "FARM", "USD")
@@ -18,7 +19,7 @@ SECOND_WAY = "/api/v3/brokerage/market/products"
 
 @pytest.fixture
 def coinbase(exchange: Exchange) -> Coinbase:
-    return Coinbase(exchange.url, exchange.url, exchange.clock)
+    return Coinbase(exchange.url, exchange.url, exchange.clock, Machine(paced=False))
 
 
 def test_a_poll_is_one_call(exchange: Exchange, coinbase: Coinbase) -> None:
@@ -131,11 +132,11 @@ def test_nothing_is_asked_for_a_minute_that_is_over(exchange: Exchange, coinbase
 
 def test_an_answer_that_comes_too_late_is_not_stamped(exchange: Exchange) -> None:
     times = iter([exchange.now, exchange.now + timedelta(seconds=80), exchange.now + timedelta(seconds=88)])
-    coinbase = Coinbase(exchange.url, exchange.url, lambda: next(times))
+    coinbase = Coinbase(exchange.url, exchange.url, lambda: next(times), Machine(paced=False))
     poll = coinbase.latest([BTC], exchange.now.replace(second=0))
     assert len(poll.samples) == 2  # received 83 s after the minute
     late = iter([exchange.now, exchange.now + timedelta(seconds=88)])
-    coinbase = Coinbase(exchange.url, exchange.url, lambda: next(late))
+    coinbase = Coinbase(exchange.url, exchange.url, lambda: next(late), Machine(paced=False))
     poll = coinbase.latest([BTC], exchange.now.replace(second=0))
     assert not poll.samples
     assert "91 s after" in poll.problems[0].what

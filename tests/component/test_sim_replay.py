@@ -16,6 +16,7 @@ from tracker.errors import ConfigError
 from tracker.model import DAY, MINUTE, Market, Metric
 from tracker.sim.replay import Replay
 from tracker.sources.coinbase import Coinbase
+from tracker.sources.machine import Machine
 
 THEN = datetime(2021, 4, 25, 4, 0, tzinfo=UTC)
 MINUTE_NOW = NOW.replace(second=0)
@@ -53,7 +54,9 @@ def test_the_last_candle_ends_at_the_minute_of_the_start(
     recording: Path, exchange_with: Callable[..., Exchange]
 ) -> None:
     exchange = exchange_with(replay=recording)
-    found = Coinbase(exchange.url, exchange.url, exchange.clock).candles(AAA, MINUTE_NOW - DAY, MINUTE_NOW + DAY)
+    found = Coinbase(exchange.url, exchange.url, exchange.clock, Machine(paced=False)).candles(
+        AAA, MINUTE_NOW - DAY, MINUTE_NOW + DAY
+    )
     assert found[-1].minute == MINUTE_NOW
     assert (found[-1].close, found[-1].volume) == (3.3e-06, 0.125 * 59)
     shift = requests.get(f"{exchange.url}/sim", timeout=10).json()["shift_seconds"]
@@ -62,7 +65,9 @@ def test_the_last_candle_ends_at_the_minute_of_the_start(
 
 def test_minutes_that_were_not_recorded_are_not_served(recording: Path, exchange_with: Callable[..., Exchange]) -> None:
     exchange = exchange_with(replay=recording)
-    found = Coinbase(exchange.url, exchange.url, exchange.clock).candles(AAA, MINUTE_NOW - DAY, MINUTE_NOW)
+    found = Coinbase(exchange.url, exchange.url, exchange.clock, Machine(paced=False)).candles(
+        AAA, MINUTE_NOW - DAY, MINUTE_NOW
+    )
     ago = [round((MINUTE_NOW - one.minute) / MINUTE) for one in found]
     assert ago == [*range(59, 39, -1), *range(19, -1, -1)]
 
@@ -72,7 +77,7 @@ def test_a_poll_shows_the_last_known_close_and_the_volume_of_the_day(
 ) -> None:
     exchange = exchange_with(replay=recording)
     exchange.now = MINUTE_NOW.replace(second=55)
-    poll = Coinbase(exchange.url, exchange.url, exchange.clock).latest([AAA, BBB], MINUTE_NOW)
+    poll = Coinbase(exchange.url, exchange.url, exchange.clock, Machine(paced=False)).latest([AAA, BBB], MINUTE_NOW)
     values = {(one.series.market, one.series.metric): one.value for one in poll.samples}
     assert values[AAA, Metric.PRICE] == 3.3e-06
     assert values[BBB, Metric.PRICE] == 41_048.5  # 11 minutes old: the exchange has nothing newer
@@ -81,7 +86,7 @@ def test_a_poll_shows_the_last_known_close_and_the_volume_of_the_day(
 
 def test_ahead_keeps_minutes_for_the_future(recording: Path, exchange_with: Callable[..., Exchange]) -> None:
     exchange = exchange_with(replay=recording, ahead=timedelta(minutes=15))
-    coinbase = Coinbase(exchange.url, exchange.url, exchange.clock)
+    coinbase = Coinbase(exchange.url, exchange.url, exchange.clock, Machine(paced=False))
     for passed in (0, 7, 15, 30):
         exchange.now = NOW + passed * MINUTE
         found = coinbase.candles(AAA, MINUTE_NOW - DAY, MINUTE_NOW + DAY)

@@ -44,8 +44,8 @@ class Exchange:
     @property
     def environment(self) -> dict[str, str]:
         """The settings that lead the product here."""
-        names = ("TRACKER_COINBASE_URL", "TRACKER_COINBASE_ADVANCED_URL")
-        return dict.fromkeys(names, self.url)
+        names = ("COINBASE", "COINBASE_ADVANCED", "KRAKEN", "BINANCE")
+        return {f"TRACKER_{name}_URL": self.url for name in names} | {"TRACKER_PACE": "off"}
 
 
 @contextmanager

@@ -7,20 +7,31 @@ from datetime import datetime
 from typing import Protocol
 
 from tracker.ports import Source
+from tracker.sources.binance import Binance
 from tracker.sources.coinbase import Coinbase
+from tracker.sources.kraken import Kraken
+from tracker.sources.machine import Machine
 
 
-class Urls(Protocol):
-    """Where the exchanges are; `Settings` is one."""
+class Places(Protocol):
+    """Where the exchanges are, and whether to keep to their limits; `Settings` is one."""
 
     @property
     def coinbase_url(self) -> str: ...
     @property
     def coinbase_advanced_url(self) -> str: ...
+    @property
+    def kraken_url(self) -> str: ...
+    @property
+    def binance_url(self) -> str: ...
+    @property
+    def pace(self) -> bool: ...
 
 
 Clock = Callable[[], datetime]
 
-SOURCES: dict[str, Callable[[Urls, Clock], Source]] = {
-    "coinbase": lambda urls, clock: Coinbase(urls.coinbase_url, urls.coinbase_advanced_url, clock),
+SOURCES: dict[str, Callable[[Places, Clock], Source]] = {
+    "coinbase": lambda at, clock: Coinbase(at.coinbase_url, at.coinbase_advanced_url, clock, Machine(paced=at.pace)),
+    "kraken": lambda at, clock: Kraken(at.kraken_url, clock, Machine(paced=at.pace)),
+    "binance": lambda at, clock: Binance(at.binance_url, clock, Machine(paced=at.pace)),
 }

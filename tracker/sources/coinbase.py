@@ -16,12 +16,16 @@ from tracker.errors import BadAnswer, RetriableError, SourceRefused, SourceUnava
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Poll, Problem, iso
 from tracker.sources import reading
 from tracker.sources.http import Http, Refused, Request
+from tracker.sources.machine import Limit, Machine
 
 log = logging.getLogger(__name__)
 
 EXCHANGE = "coinbase"
 PAGE = 300 * MINUTE
 """Candles asked for at once; the exchange refuses more than 300 intervals."""
+
+LIMIT = Limit(rate=9.0, burst=9.0)
+"""Public: 10 a second, 15 at once, by address; a little is left to others behind the same one."""
 
 _HALTS = ("trading_disabled", "cancel_only", "post_only", "auction_mode")
 """Flags under which no trade can happen, so that the last price stands still. `limit_only` is not one of them."""
@@ -37,13 +41,15 @@ class Coinbase:
         url: str,
         advanced_url: str,
         clock: Callable[[], datetime],
-        *,
-        http: Callable[[str, str, Callable[[], datetime]], Http] = Http,
+        machine: Machine | None = None,
     ) -> None:
-        """Prepare; nothing is asked yet. `http` makes the two connections."""
+        """Prepare; nothing is asked yet. `machine` is shared with other processes; by default, the user's."""
+        machine = machine or Machine()
         self._clock = clock
-        self._http = http(EXCHANGE, url, clock)
-        self._advanced = http(f"{EXCHANGE} advanced", advanced_url, clock)
+        self._http = Http(EXCHANGE, url, clock, pace=machine.pace(EXCHANGE, url, LIMIT))
+        self._advanced = Http(
+            f"{EXCHANGE} advanced", advanced_url, clock, pace=machine.pace(EXCHANGE, advanced_url, LIMIT)
+        )
 
     def listings(self) -> list[Listing]:
         """List all products, the delisted ones included. See `ports.Source`."""

@@ -15,6 +15,7 @@ import requests
 import requests.adapters
 
 from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable
+from tracker.sources.machine import Pace
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
@@ -27,6 +28,9 @@ LARGEST = 32 * 2**20
 CLOCKS_APART = timedelta(seconds=90)
 """More than this between the server's `Date` and our clock, and no answer can be given a minute."""
 
+QUIET = 2.0
+"""Seconds of quiet after "too many requests" without a Retry-After: enough for the buckets of Coinbase and Kraken."""
+
 _AT_ONCE = 16
 _CHUNK = 64 * 1024
 _USER_AGENT = "tracker (market metrics; one bulk call a minute)"
@@ -34,10 +38,11 @@ _USER_AGENT = "tracker (market metrics; one bulk call a minute)"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask: a path below the base URL, and the query."""
+    """What to ask: a path below the base URL, and the query; `cost` is what the exchange counts it as."""
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+    cost: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,10 @@ class Refused(SourceRefused):
 
 
 class Http:
-    """Ask one exchange. Safe to use from several threads.
+    """Ask one exchange, in turn with the others on this machine. Safe to use from several threads.
 
-    `clock` gives the present in UTC, `elapsed` seconds from any fixed start (for the deadline only).
+    `clock` gives the present in UTC, `elapsed` seconds from any fixed start (for the deadline only). Without a
+    `pace` nothing is waited for.
     """
 
     def __init__(
@@ -87,13 +93,14 @@ class Http:
         url: str,
         clock: Callable[[], datetime],
         *,
+        pace: Pace | None = None,
         elapsed: Callable[[], float] = time.monotonic,
         timeouts: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
         deadline: float = DEADLINE,
         largest: int = LARGEST,
     ) -> None:
         self._exchange, self._url, self._clock, self._elapsed = exchange, url.rstrip("/"), clock, elapsed
-        self._timeouts, self._deadline, self._largest = timeouts, deadline, largest
+        self._timeouts, self._deadline, self._largest, self._pace = timeouts, deadline, largest, pace
         self._session = requests.Session()
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_AT_ONCE)
         self._session.mount("http://", adapter)
@@ -101,12 +108,14 @@ class Http:
         self._session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json"})
 
     def get(self, request: Request) -> Answer:
-        """Give the answer's JSON.
+        """Wait for a turn, ask, give the answer's JSON.
 
-        Raises RateLimited (418, 429), SourceUnavailable (no answer, cut answer, 408, 5xx), Refused (other 4xx)
-        or BadAnswer (a redirect, too large, not JSON), each naming exchange, path and status.
+        Raises RateLimited (418, 429, or quiet asked for before), SourceUnavailable (no answer, cut answer, 408, 5xx),
+        Refused (other 4xx) or BadAnswer (a redirect, too large, not JSON), each naming exchange, path and status.
         """
         where = f"{self._exchange}, {request.path}"
+        if self._pace:
+            self._pace.turn(request.cost)
         try:
             response = self._session.get(
                 self._url + request.path,
@@ -125,8 +134,16 @@ class Http:
             raise SourceUnavailable(f"{where}: the answer broke off: {_cause(error)}") from error
         status = response.status_code
         if status != 200:
-            raise _failure(where, status, content, response.headers)
+            failure = _failure(where, status, content, response.headers)
+            if isinstance(failure, RateLimited):
+                self.quiet(failure.retry_after)
+            raise failure
         return Answer(_json(where, content), response.headers, self._clock())
+
+    def quiet(self, seconds: float | None) -> None:
+        """Keep everybody on this machine from asking for so long; None: the exchange did not say how long."""
+        if self._pace:
+            self._pace.quiet(QUIET if seconds is None else seconds)
 
     def _read(self, response: requests.Response, where: str) -> bytes:
         began, content = self._elapsed(), bytearray()

@@ -32,6 +32,7 @@ MOST_ROWS = 25
 _TEMPLATES = Path(__file__).resolve().parent.parent / "resources" / "mail"
 _LONGEST_NAME = 60
 _BAR = 30  # characters of the longer bar of the text part
+_NOTES = {Event.EXPIRED: "No usable sample for an hour, so nobody knows whether it ended."}
 _WORDS = {Event.FIRING: "Fired", Event.RESOLVED: "Resolved", Event.EXPIRED: "Lost sight of"}
 
 
@@ -47,6 +48,7 @@ class Row:
     name: str  # ENG/BTC price
     exchange: str
     headline: str
+    note: str | None
     facts: tuple[tuple[str, str], ...]
     bars: tuple[tuple[str, str, int], ...]  # label, value, per cent of the longest
     rule: str
@@ -114,7 +116,7 @@ def _digest(batch: Batch, public_url: str | None) -> Digest:
         more_link=f"{public_url}/alerts.html" if public_url else None,
         run_url=batch.run_url,
         rules=tuple(sorted({one.rule for one in transitions})),
-        preview=_row(first, public_url).headline,
+        preview=f"{_headline(first)}; {_WORDS[first.event].lower()} at {formats.moment(batch.minute)}",
     )
 
 
@@ -140,9 +142,14 @@ def _news(one: Transition) -> str:
 
 def _title(transitions: list[Transition]) -> str:
     if len(transitions) == 1:
-        return f"{_name(transitions[0])} {_news(transitions[0])}"
+        return _headline(transitions[0])
     counts = [(_WORDS[event].lower(), sum(one.event is event for one in transitions)) for event in Event]
     return formats.plural(len(transitions), "alert") + ": " + ", ".join(f"{n:,} {word}" for word, n in counts if n)
+
+
+def _headline(one: Transition) -> str:
+    verb = "is " if one.event is Event.FIRING and isfinite(one.ratio) else ""
+    return f"{_name(one)} {verb}{_news(one)}"
 
 
 def _row(one: Transition, public_url: str | None) -> Row:
@@ -162,17 +169,13 @@ def _row(one: Transition, public_url: str | None) -> Row:
             ("Peak ratio", formats.ratio(one.peak_ratio) if isfinite(one.peak_ratio) else "from 0"),
             *facts[:3],
         ]
-    headline = {
-        Event.FIRING: f"{_name(one)} is {_news(one)}" if isfinite(one.ratio) else f"{_name(one)} {_news(one)}",
-        Event.RESOLVED: f"{_name(one)} {_news(one)}: five minutes in a row are no longer above",
-        Event.EXPIRED: f"{_name(one)} {_news(one)}: no usable sample for an hour, so nobody knows whether it ended",
-    }[one.event]
     return Row(
         event=one.event.value,
         word=_WORDS[one.event],
         name=_name(one),
         exchange=_clean(market.exchange),
-        headline=headline,
+        headline=_headline(one),
+        note=_NOTES.get(one.event),
         facts=tuple((label, text.replace(formats.NO_BREAK, " ")) for label, text in facts),
         bars=_bars(one),
         rule=one.rule,
@@ -297,7 +300,7 @@ class SmtpNotifier:
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
-        tls = self._tls or ssl.create_default_context()
+        tls = self._tls or ssl.create_default_context() if server.ssl or server.starttls else None
         if server.ssl:
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout, context=tls)
         else:
@@ -329,7 +332,7 @@ def _refused(where: str, code: int, text: bytes | str) -> MailRefused | MailUnav
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return "no answer in time"
     if isinstance(error, smtplib.SMTPResponseException):
         return _reply(error)

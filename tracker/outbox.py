@@ -225,6 +225,7 @@ def _row(one: Transition) -> dict[str, Any]:
         "n_1h": one.n_1h,
         "peak_ratio": one.peak_ratio if math.isfinite(one.peak_ratio) else None,
         "rises": one.rises,
+        "factor": one.factor,
         "would_have_fired": one.would_have_fired,
     }
 
@@ -241,6 +242,7 @@ def _transition(row: dict[str, Any]) -> Transition:
         n_1h=row["n_1h"],
         peak_ratio=math.inf if row["peak_ratio"] is None else row["peak_ratio"],
         rises=row["rises"],
+        factor=row["factor"],
         would_have_fired=row["would_have_fired"],
     )
 

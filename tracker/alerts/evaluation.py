@@ -134,6 +134,7 @@ class _Alert:
             n_1h=len(self.hour.before(judged)),
             peak_ratio=max(self.hour.ratio(one) for one in life.above if one <= judged),
             rises=sum(one <= judged for one in life.risen),
+            factor=self.rule.factor,
         )
 
 

@@ -66,6 +66,7 @@ class Transition:
     n_1h: int
     peak_ratio: float  # largest latest / mean_1h while it was open; infinite over a mean of 0
     rises: int  # how often it went from below to above while it was open
+    factor: str = "3"  # of the rule when it was judged
     would_have_fired: bool = field(default=False, compare=False)  # of a backfilled minute: recorded, never mailed
 
     @property

@@ -104,9 +104,9 @@ def _watch(site: Path, count: int) -> tuple[list[datetime], list[float]]:
     give_up = time.monotonic() + 60 * (count + 4)
     while len(seen) < count and time.monotonic() < give_up:
         page = site / "index.html"
-        found = re.search(r'data-at="([^"]+)"', page.read_text()) if page.exists() else None
+        found = re.search(r'data-at="(\d+)"', page.read_text()) if page.exists() else None
         if found:
-            at = datetime.fromisoformat(found[1])
+            at = datetime.fromtimestamp(int(found[1]), UTC)
             if not seen or at > seen[-1]:
                 seen.append(at)
                 delays.append((datetime.now(UTC) - at).total_seconds())

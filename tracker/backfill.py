@@ -11,7 +11,7 @@ from itertools import groupby
 from tracker.errors import BadAnswer, PermanentError, RetriableError
 from tracker.frames import samples_table
 from tracker.history import LOOKBACK, hours, samples
-from tracker.model import DAY, Candle, Market, Metric, Problem, Sample, iso, whole_hour
+from tracker.model import DAY, MINUTE, Candle, Market, Metric, Problem, Sample, iso, whole_hour
 from tracker.ports import Source, Store
 
 AT_ONCE = 8
@@ -100,10 +100,10 @@ def _stamp(sample: Sample) -> datetime:
 
 
 def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Cut (start, end] at each UTC midnight."""
+    """Cut (start, end] so that every hour's stamps, and so its object, lie in one part: after 23:59 UTC."""
     if start >= end:
         raise ValueError(f"{iso(start)} is not before {iso(end)}")
     while start < end:
-        midnight = start.replace(hour=0, minute=0) + DAY
-        yield start, min(midnight, end)
-        start = midnight
+        midnight = (start + MINUTE).replace(hour=0, minute=0) + DAY
+        yield start, min(midnight - MINUTE, end)
+        start = midnight - MINUTE

@@ -59,20 +59,21 @@ def test_loading_twice_changes_nothing():
 def test_the_next_day_asks_only_for_itself():
     exchange = source()
     loading(exchange, MIDNIGHT, MIDNIGHT + 2 * DAY, markets=[BTC])
+    first, second = MIDNIGHT + DAY - MINUTE, MIDNIGHT + 2 * DAY - MINUTE
     assert exchange.calls == [
-        ("candles", BTC, MIDNIGHT - LOOKBACK, MIDNIGHT + DAY),
-        ("candles", BTC, MIDNIGHT + DAY, MIDNIGHT + 2 * DAY),
+        ("candles", BTC, MIDNIGHT - LOOKBACK, first),
+        ("candles", BTC, first, second),
+        ("candles", BTC, second, MIDNIGHT + 2 * DAY),
     ]
 
 
-def test_two_days_at_once_equal_each_day_alone():
-    together, _, _ = loading(source(), MIDNIGHT, MIDNIGHT + 2 * DAY)
-    apart, _, _ = loading(source(), MIDNIGHT, MIDNIGHT + DAY)
-    loading(source(), MIDNIGHT + DAY, MIDNIGHT + 2 * DAY, store=apart)
-    shared = MIDNIGHT + DAY  # its object holds one stamp of the first day: the store merges, this fake replaces
-    for key, table in together.hours.items():
-        if key[0] != shared:
-            assert apart.hours[key] == table
+def test_days_at_once_equal_each_day_alone():
+    start, middle, end = (MIDNIGHT + n * DAY - MINUTE for n in range(3))
+    together, whole, _ = loading(source(), start, end)
+    apart, _, _ = loading(source(), start, middle)
+    loading(source(), middle, end, store=apart)
+    assert together.hours == apart.hours
+    assert len(whole.changed) == whole.hours == 48  # each hour is written once
 
 
 @pytest.mark.parametrize("error", [UnknownMarket("gone"), BadAnswer("HTML instead of JSON")])
@@ -105,7 +106,7 @@ def test_an_exchange_that_stays_away_ends_the_load_and_keeps_the_days_before():
     store = Remembering()
     with pytest.raises(SourceUnavailable, match="503"):
         loading(exchange, MIDNIGHT, MIDNIGHT + 2 * DAY, store=store)
-    assert len(store.hours) == 25
+    assert len(store.hours) == 24
 
 
 def test_an_empty_range_is_refused():

@@ -62,7 +62,8 @@ ORDER BY metric, rank NULLS LAST, market
 To check a published number, run it yourself on the Parquet files:
 `SET TimeZone = 'UTC'; SET threads = 1; CREATE VIEW samples AS FROM read_parquet('….parquet');` with `$minute` a
 TIMESTAMPTZ. One thread and rows in time order are part of it: parallel partial sums change the last digits from run
-to run, and with them shared ranks. `favg` is the mean by Kahan's summation; `stddev_pop` is Welford's, in one pass.
+to run, and with them shared ranks. `favg` is the mean by Kahan's summation; `stddev_pop` is Welford's, in one
+pass: 9 digits and more while the deviation is above a hundred-millionth of the mean.
 """
 
 MEMORY = "1GB"

@@ -129,7 +129,7 @@ class ParquetStore:
 
     def _listed(self, root: str, start: datetime, end: datetime, files: set[str] | None) -> Iterator[str]:
         """Give the objects of a root that may hold rows of (start, end]."""
-        first, last = _folder(root, start), _folder(root, end) + "/\U0010ffff"
+        first, last = _folder(root, start), _folder(root, end) + "/~"
         for path in self._days(root, start, end):
             exchange = path.rsplit("/", 1)[-1].removesuffix(".parquet").split("-", 1)[-1]
             minute = _stamp(path) if root == "minute" else None
@@ -140,8 +140,10 @@ class ParquetStore:
     def _days(self, root: str, start: datetime, end: datetime) -> Iterator[str]:
         day = start.replace(hour=0, minute=0, second=0, microsecond=0)
         while day <= end:
-            folder = _folder(root, day).rsplit("/", 1)[0]
-            yield from (one.path for one in self.objects.list(folder, after=_folder(root, max(day, start))))
+            # Not after the hour's own folder: SeaweedFS then leaves out all that lies in it.
+            before = max(day, start) - HOUR
+            after = _folder(root, before) + "/~" if before >= day else ""
+            yield from (one.path for one in self.objects.list(_folder(root, day).rsplit("/", 1)[0], after=after))
             day += DAY
 
 

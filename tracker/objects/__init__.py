@@ -53,8 +53,8 @@ class Backend(Protocol):
 class Objects:
     """The objects under `url`: a path, `file://…`, `s3://bucket/prefix` or `memory://name`.
 
-    Nothing is opened before the first call, and a forked child opens its own: an S3 client that was used before a
-    fork hangs in the child. S3 takes the standard AWS_* variables; plain HTTP only where AWS_ENDPOINT_URL says so.
+    Nothing is opened before the first call. A child may be forked before it, not after: obstore hangs in such a
+    child, so S3 is refused there (PermanentError); a folder works on. S3 takes the standard AWS_* variables; plain HTTP only where AWS_ENDPOINT_URL says so.
     Errors: StoreUnavailable (try again), Conflict (others kept changing it), ConfigError (wrong bucket, no access).
     """
 
@@ -86,8 +86,9 @@ class Objects:
     ) -> bool:
         """Read, change and write an object so that no other update of it is lost; say whether it was written.
 
-        Locally under `flock`, on S3 by If-Match: there `change` is called again with what another writer left. What
-        `change` reads it must read itself, inside the call, and it must not update another object.
+        Locally under `flock`, on S3 by If-Match: there `change` is called again with what another writer
+        left, or, when an answer got lost, with its own result. What else `change` depends on it must read inside the
+        call; it must not update another object.
         """
         return self._here().update(_checked(path), change, Headers(content_type, cache_control))
 

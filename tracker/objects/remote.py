@@ -14,7 +14,7 @@ import obstore
 from obstore import exceptions as refused
 from obstore.store import MemoryStore, S3Store
 
-from tracker.errors import ConfigError, Conflict, StoreUnavailable
+from tracker.errors import ConfigError, Conflict, PermanentError, StoreUnavailable
 from tracker.objects import Change, Headers, ObjectInfo
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TRIES = 30
 _AT_ONCE = 1000  # keys in one S3 DeleteObjects
 _ABSENT = (FileNotFoundError, refused.NotFoundError)
+_used_by: int | None = None
 _MEMORIES: dict[str, MemoryStore] = {}
 
 
@@ -50,6 +51,13 @@ class Remote:
     """An obstore store as a Backend (its promises: `tracker.objects.Objects`)."""
 
     def __init__(self, store: S3Store | MemoryStore, root: str, *, sends_headers: bool) -> None:
+        global _used_by  # noqa: PLW0603 - obstore's threads are one per process too
+        if _used_by not in {None, os.getpid()}:
+            raise PermanentError(
+                f"{root}: this process was forked from one that had used S3 already, and obstore would hang in it; "
+                "start it anew (spawn), or touch S3 only after the fork"
+            )
+        _used_by = os.getpid()
         self._store = store
         self._root = root
         self._sends_headers = sends_headers
@@ -75,11 +83,9 @@ class Remote:
         for attempt in range(_TRIES):
             found = self._versioned(path)
             old = found[0] if found else None
-            if mine is not None and old == mine:
-                return True  # refused, yet ours is there: the answer to an earlier try got lost
             new = change(old)
             if new is None or new == old:
-                return False
+                return old is not None and old == mine  # refused, yet there: the answer to our earlier try got lost
             with self._explained(path):
                 try:
                     self._put(path, new, headers, {"e_tag": found[1]} if found else "create")

@@ -27,7 +27,8 @@ def above(
     values: dict[datetime, float], minute: datetime, factor: str = "3", least: int = 30
 ) -> tuple[bool, bool, object]:
     """Say whether the minute can be judged, whether it is above, and the ratio."""
-    hour = [Fraction(repr(v)) for m, v in values.items() if minute - HOUR <= m < minute]
+    before = (minute - timedelta(minutes=back) for back in range(1, 61))
+    hour = [Fraction(repr(values[one])) for one in before if one in values]
     if minute not in values or len(hour) < least:
         return False, False, None
     latest = Fraction(repr(values[minute]))

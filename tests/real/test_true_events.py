@@ -1,0 +1,161 @@
+"""Recorded markets: the true price events fire once each, and neither a crash nor an outage fires anything.
+
+The expected alerts come from tests/support/judge.py, an independent computation in exact fractions over every
+series that could matter, from the files as they are (candle open time, so our minutes are one later).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.judge import told
+from tracker.alerts import AlertRule, Event, State, evaluate, history, load_rules
+from tracker.frames import between, samples_table
+from tracker.model import DAY, MINUTE, Market, Metric, Origin, Sample, Series
+from tracker.settings import ROOT
+from tracker.stats import summarise
+
+pytestmark = pytest.mark.real_data
+
+PRICE = AlertRule("price-3x", Metric.PRICE)
+OUTAGE = datetime(2021, 4, 25, 4, 1, tzinfo=UTC), datetime(2021, 4, 25, 8, 45, tzinfo=UTC)
+
+
+def recorded(name):
+    """Give the closes of each market by minute stamp."""
+    table = pq.ParquetFile(Path(os.environ["TRACKER_REAL_DATA"]) / name).read(["market", "timestamp", "close"])
+    closes = defaultdict(dict)
+    for row in table.to_pylist():
+        exchange, _, pair = row["market"].partition(":")
+        base, _, quote = pair.partition("/")
+        closes[Market(exchange, base, quote)][row["timestamp"].astimezone(UTC) + MINUTE] = row["close"]
+    return closes
+
+
+def samples(closes):
+    return samples_table(
+        Sample(Series(market, Metric.PRICE), minute, value, minute, Origin.CANDLE)
+        for market, values in closes.items()
+        for minute, value in values.items()
+    )
+
+
+def span(closes):
+    minutes = [minute for values in closes.values() for minute in (min(values), max(values))]
+    return min(minutes), max(minutes)
+
+
+def lives(transitions):
+    found = defaultdict(dict)
+    for one in transitions:
+        found[str(one.series.market), one.fired][one.event] = one
+    return found
+
+
+def stamp(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def bittrex():
+    return recorded("bittrex_3_true_price_3x_days.parquet")
+
+
+@pytest.fixture(scope="module")
+def crash():
+    return recorded("binance_40mkts_72h_20210517_20210520_crash.parquet")
+
+
+@pytest.fixture(scope="module")
+def outage():
+    return recorded("binance_40mkts_72h_20210423_20210426_real_outage.parquet")
+
+
+def test_three_true_events_are_exactly_three_alerts_and_the_flapping_one_is_one(bittrex):
+    start, end = span(bittrex)
+    found = lives(history([PRICE], samples(bittrex), start, end))
+    assert {key: events[Event.RESOLVED].minute for key, events in found.items()} == {
+        ("bittrex:ENG-BTC", stamp("2021-02-11 14:32")): stamp("2021-02-11 14:44"),
+        ("bittrex:FIT-BTC", stamp("2021-02-02 19:47")): stamp("2021-02-02 19:52"),
+        ("bittrex:NVT-BTC", stamp("2021-02-01 09:53")): stamp("2021-02-01 09:58"),
+    }
+    eng = found["bittrex:ENG-BTC", stamp("2021-02-11 14:32")]
+    assert eng[Event.FIRING].ratio == pytest.approx(3.009, abs=0.0005)
+    assert eng[Event.RESOLVED].peak_ratio == pytest.approx(3.791, abs=0.001)
+    assert eng[Event.RESOLVED].rises == 3
+
+
+def test_each_minute_of_the_flapping_alert_says_alone_what_history_says(bittrex):
+    (market,) = (one for one in bittrex if one.base == "ENG")
+    table = samples({market: bittrex[market]})
+    first = stamp("2021-02-11 14:25")
+    by_minute, states = [], []
+    for index in range(25):
+        minute = first + index * MINUTE
+        window = between(table, minute - DAY, minute)
+        found = evaluate([PRICE], window, summarise(window, minute), minute)
+        by_minute += found.transitions
+        states.append(found.states.get(Series(market, Metric.PRICE), State.OK))
+    assert by_minute == history([PRICE], table, first - MINUTE, first + 24 * MINUTE)
+    assert states == (
+        [State.OK] * 7
+        + [State.FIRING] * 3  # 14:32 to 14:34
+        + [State.RESOLVING]
+        + [State.FIRING]
+        + [State.RESOLVING]
+        + [State.FIRING] * 2  # 14:38, 14:39
+        + [State.RESOLVING] * 4
+        + [State.OK] * 6
+    )
+
+
+@pytest.mark.parametrize("name", ["bittrex", "crash", "outage"])
+def test_an_independent_computation_tells_the_same_price_alerts(name, request):
+    closes = request.getfixturevalue(name)
+    start, end = span(closes)
+    expected = {}
+    for market, values in closes.items():
+        if max(values.values()) > 3 * min(values.values()) or name == "bittrex":
+            for alert in told(values, end):
+                expected[str(market), alert.fired] = (alert.resolved, alert.rises)
+    found = lives(history([PRICE], samples(closes), start - MINUTE, end))
+    ends = {key: (events.get(Event.RESOLVED), events[Event.FIRING]) for key, events in found.items()}
+    assert {key: one and (one.minute, one.rises) for key, (one, _) in ends.items()} == expected
+    assert len(expected) == (3 if name == "bittrex" else 0)
+
+
+def test_a_low_factor_on_the_crash_gives_the_number_an_independent_computation_gives(crash):
+    """The 3x rule never fires here, so the arithmetic is also compared where it does: at 1.04x."""
+    rule = AlertRule("low", Metric.PRICE, factor="1.04")
+    start, end = span(crash)
+    found = lives(history([rule], samples(crash), start - MINUTE, end))
+    some = sorted(crash)[::8]
+    expected = {
+        (str(market), alert.fired): (alert.resolved, alert.rises)
+        for market in some
+        for alert in told(crash[market], end, "1.04")
+    }
+    ours = {
+        key: (events[Event.RESOLVED].minute, events[Event.RESOLVED].rises)
+        for key, events in found.items()
+        if key[0] in {str(market) for market in some}
+    }
+    assert ours == expected
+    assert len(expected) > 10
+
+
+def test_the_outage_fires_nothing_and_is_seen_as_no_data(outage):
+    rules = load_rules((ROOT / "resources" / "alert_rules.toml").read_text(), "alert_rules.toml")
+    table = samples(outage)
+    assert history(rules, table, OUTAGE[0] - timedelta(hours=1), OUTAGE[1] + timedelta(hours=2)) == []
+    minute = OUTAGE[0] + timedelta(hours=1)
+    window = between(table, minute - DAY, minute)
+    states = evaluate(rules, window, summarise(window, minute), minute).states
+    assert set(states.values()) == {State.NO_DATA}
+    assert len(states) == 40

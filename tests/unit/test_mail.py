@@ -1,0 +1,182 @@
+"""The mail of an alert: what it says, how it threads, and that a market's name cannot bend it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes
+from email.policy import SMTP, default
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.transitions import fired, resolved, series
+from tests.support.windows import T0
+from tracker.alerts import Batch, Event
+from tracker.mail import compose
+from tracker.model import MINUTE, Market, Metric, Series
+
+SENDER = "tracker <tracker@example.com>"
+SITE = "https://markets.example.com"
+ENG = series("ENG", "BTC")
+FIRED = replace(fired(ENG), latest=0.00001431, mean_1h=0.0000042, peak_ratio=3.407142857142857)
+RESOLVED = replace(resolved(ENG), latest=0.000005, mean_1h=0.000006, peak_ratio=3.791, rises=3)
+
+
+def batch(*transitions, **more):
+    return Batch(**({"id": "b", "recipient": "ann@example.com", "minute": T0, "transitions": transitions} | more))
+
+
+def parts(message):
+    message = message_from_bytes(message.as_bytes(), policy=default)
+    return message.get_body(("plain",)).get_content(), message.get_body(("html",)).get_content()
+
+
+def test_the_text_of_one_alert_reads_as_agreed():
+    message = compose(batch(FIRED, run_url="https://airflow.example.com/run"), SITE, SENDER)
+    text, _html = parts(message)
+    assert message["Subject"] == "[tracker] ENG/BTC price 3.40× its 1 h mean"
+    assert text.splitlines() == [
+        "ENG/BTC price is 3.40× its 1 h mean",
+        "Fired at 2026-03-01 12:00 UTC.",
+        "",
+        "",
+        "  latest      ██████████████████████████████ 3.40×",
+        "  fires above ██████████████████████████ 3.00×",
+        "  1 h mean    █████████ 1.00×",
+        "",
+        "  Latest:             0.00001431 BTC",
+        "  1 h mean before it: 0.0000042 BTC (60 of 60 minutes)",
+        "  Ratio:              3.407×",
+        "  Fires above:        0.0000126 BTC (3× the mean)",
+        "  Market:             ENG/BTC price on coinbase",
+        "  Rule:               price-3x",
+        "  https://markets.example.com/m/coinbase-eng-btc.html",
+        "",
+        "-- ",
+        "Found by https://airflow.example.com/run",
+        "To hear less: change or remove price-3x in alert_rules.toml, or take this address out of TRACKER_MAIL_TO.",
+    ]
+
+
+def test_the_end_of_an_alert_tells_its_life_and_answers_its_beginning():
+    begin = batch(FIRED)
+    end = batch(RESOLVED, minute=T0 + 12 * MINUTE, answers=begin)
+    first, second = compose(begin, SITE, SENDER), compose(end, SITE, SENDER)
+    assert second["Subject"] == f"Re: {first['Subject']}"
+    assert second["In-Reply-To"] == second["References"] == first["Message-ID"]
+    assert second["Message-ID"] != first["Message-ID"]
+    text, html = parts(second)
+    for said in ("resolved after 12 min", "2026-03-01 12:00 UTC", "2026-03-01 12:12 UTC", "3 rises", "3.791×"):
+        assert said in text.replace("\N{NO-BREAK SPACE}", " ")
+        assert said in html.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_an_alert_nobody_could_judge_is_not_called_resolved():
+    lost = resolved(ENG, event=Event.EXPIRED, minute=T0 + timedelta(hours=1))
+    message = compose(batch(lost), None, SENDER)
+    assert message["Subject"] == "[tracker] ENG/BTC price lost sight of after 1 h 0 min"
+    text, html = parts(message)
+    assert "nobody knows whether it ended" in text
+    assert "resolved" not in (text + re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)).lower()
+
+
+@pytest.mark.parametrize(
+    ("transitions", "subject"),
+    [
+        ([FIRED, fired(series("BTC"), ratio=9.0)], "[tracker] 2 alerts, first BTC/USD price 9.00×"),
+        ([FIRED, resolved(series("XRP"))], "[tracker] 1 alert and 1 ended, first ENG/BTC price 3.40×"),
+        ([RESOLVED, resolved(series("XRP"))], "[tracker] 2 alerts ended, first XRP/USD price"),
+        ([resolved(series("XRP"))], "[tracker] XRP/USD price resolved after 12 min"),
+        ([replace(FIRED, mean_1h=0.0, peak_ratio=math.inf)], "[tracker] ENG/BTC price rose from 0"),
+        ([replace(FIRED, latest=2999.99999, mean_1h=1000.0)], "[tracker] ENG/BTC price 2.99× its 1 h mean"),
+        ([fired(series("DOGE", metric=Metric.VOLUME_24H))], "[tracker] DOGE/USD 24 h volume 3.41× its 1 h mean"),
+    ],
+)
+def test_the_subject_says_the_news_without_a_date(transitions, subject):
+    assert compose(batch(*transitions), None, SENDER)["Subject"] == subject
+
+
+def test_the_same_batch_gives_the_same_bytes_whatever_order_its_alerts_came_in():
+    alerts = [fired(series(f"C{index}"), ratio=3.1 + index) for index in range(5)]
+    one, other = compose(batch(*alerts), SITE, SENDER), compose(batch(*alerts[::-1]), SITE, SENDER)
+    assert one.as_bytes() == other.as_bytes()
+
+
+def test_message_ids_differ_by_recipient_and_alert():
+    mails = [
+        batch(FIRED),
+        batch(FIRED, recipient="bob@example.com"),
+        batch(fired(ENG, T0 + MINUTE), minute=T0 + MINUTE),
+        batch(FIRED, fired()),
+    ]
+    ids = [compose(one, None, SENDER)["Message-ID"] for one in mails]
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch(r"<[0-9a-f]{64}@example\.com>", one) for one in ids)
+
+
+def test_machines_are_told_that_a_machine_writes():
+    message = compose(batch(FIRED), None, SENDER)
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"] == "Sun, 01 Mar 2026 12:00:00 +0000"
+    assert message["To"] == "ann@example.com"
+
+
+def test_ten_thousand_alerts_are_one_short_mail_that_counts_the_rest():
+    message = compose(batch(*(fired(series(f"C{index}")) for index in range(10_000))), SITE, SENDER)
+    assert message["Subject"].startswith("[tracker] 10,000 alerts, first C0/USD")
+    text, html = parts(message)
+    assert "and 9,975 more: https://markets.example.com/alerts.html" in text
+    assert html.count('class="card') == 25
+    assert len(message.as_bytes()) < 102_000  # Gmail cuts a mail off there
+
+
+def test_the_html_loads_nothing_and_links_only_where_it_says():
+    _text, html = parts(compose(batch(FIRED, run_url="https://airflow.example.com/run"), SITE, SENDER))
+    assert set(re.findall(r'href="([^"]*)"', html)) == {
+        "https://markets.example.com/m/coinbase-eng-btc.html",
+        "https://airflow.example.com/run",
+    }
+    assert not re.search(r"<(img|script|link|iframe|object|form)\b|url\(|@import|src=", html)
+    _text, html = parts(compose(batch(FIRED), None, SENDER))
+    assert "href=" not in html
+
+
+NASTY = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]),
+        st.sampled_from(list('\r\n\x00\u2028\u202e<>"&=?')),
+    ),
+    min_size=1,
+    max_size=90,
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(NASTY, NASTY, NASTY)
+def test_no_name_of_a_market_breaks_out_of_headers_or_html(exchange, base, quote):
+    evil = Series(Market(exchange, base, quote), Metric.PRICE)
+    raw = compose(batch(fired(evil)), SITE, SENDER).as_bytes()
+    back = message_from_bytes(raw, policy=default)
+    assert set(back.keys()) == {
+        "Subject",
+        "From",
+        "To",
+        "Date",
+        "Message-ID",
+        "Auto-Submitted",
+        "X-Auto-Response-Suppress",
+        "MIME-Version",
+        "Content-Type",
+    }
+    assert back["To"] == "ann@example.com"
+    plain_raw = compose(batch(fired(ENG)), SITE, SENDER).as_bytes()
+    _text, html = parts(message_from_bytes(raw, policy=SMTP))
+    _text, plain_html = parts(message_from_bytes(plain_raw, policy=SMTP))
+    tags = re.compile(r"<[a-z/!][^>]*>")
+    assert [re.sub(r'href="[^"]*"', "", tag) for tag in tags.findall(html)] == [
+        re.sub(r'href="[^"]*"', "", tag) for tag in tags.findall(plain_html)
+    ]

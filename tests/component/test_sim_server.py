@@ -17,6 +17,7 @@ import requests
 
 from tests.support.exchange import Exchange
 from tracker.errors import ConfigError
+from tracker.sim.limits import Bucket
 from tracker.sim.server import WIRES, listen
 
 ADVANCED = "/api/v3/brokerage/market/products"
@@ -154,23 +155,48 @@ def test_advanced_candles_are_objects_of_strings_and_at_most_350(exchange: Excha
     assert "less than 350" in refused.json()["error_details"]
 
 
-def test_ten_a_second_are_answered_and_fifteen_at_once(exchange: Exchange) -> None:
-    exchange.simulation.rate_limit = True
-    limit = WIRES["coinbase"][2]
-    over = [exchange.simulation.over_limit("coinbase", limit, 100.0) for _ in range(17)]
-    assert over == [False] * 15 + [True] * 2
-    over = [exchange.simulation.over_limit("coinbase", limit, 100.35) for _ in range(4)]
-    assert over == [False] * 3 + [True]
-    assert not exchange.simulation.over_limit("coinbase advanced", limit, 100.0)  # a bucket of its own
+def test_ten_a_second_are_answered_and_fifteen_at_once() -> None:
+    bucket = Bucket(WIRES["coinbase"][2])
+    assert [bucket.take(1, 100.0) for _ in range(15)] == [None] * 15
+    assert bucket.take(1, 100.0) == (429, pytest.approx(0.1))
+    assert [bucket.take(1, 100.35) is None for _ in range(4)] == [True, True, True, False]
 
 
-def test_more_than_the_limit_is_refused_in_the_words_of_the_exchange(exchange: Exchange) -> None:
-    exchange.simulation.rate_limit = True
-    limit, later = WIRES["coinbase"][2], 1e12  # nothing drips in until then
-    while not exchange.simulation.over_limit("coinbase", limit, later):
+def test_who_goes_on_asking_is_banned_for_longer_and_longer() -> None:
+    bucket = Bucket(WIRES["binance"][2])
+    while bucket.take(80, 100.0) is None:
         pass
-    answer = ask(exchange, "/products/stats")
-    assert (answer.status_code, answer.json()) == (429, {"message": "Public rate limit exceeded"})
+    answers = [bucket.take(80, 100.0) for _ in range(7)]
+    assert [answer[0] for answer in answers if answer] == [429, 429, 429, 429, 418, 418, 418]
+    assert [answer[1] for answer in answers[4:] if answer] == [120, 180, 240]
+    assert bucket.take(80, 341.0) is None
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "status", "body"),
+    [
+        ("coinbase", "/products/stats", 429, {"message": "Public rate limit exceeded"}),
+        ("kraken", "/0/public/Ticker", 200, {"error": ["EGeneral:Too many requests"]}),
+    ],
+)
+def test_more_than_the_limit_is_refused_in_the_words_of_the_exchange(
+    exchange: Exchange, api: str, path: str, status: int, body: object
+) -> None:
+    exchange.simulation.rate_limit = True
+    while exchange.simulation.bucket(api).take(1, 1e12) is None:  # nothing drips in until then
+        pass
+    answer = ask(exchange, path)
+    assert (answer.status_code, answer.json()) == (status, body)
+
+
+def test_binance_tells_the_used_weight_and_how_long_to_wait(exchange: Exchange) -> None:
+    exchange.simulation.rate_limit = True
+    assert ask(exchange, "/api/v3/ticker/24hr").headers["X-MBX-USED-WEIGHT-1M"] == "80"
+    while exchange.simulation.bucket("binance").take(80, 1e12) is None:
+        pass
+    answer = ask(exchange, "/api/v3/ticker/24hr")
+    assert (answer.status_code, answer.json()["code"]) == (429, -1003)
+    assert int(answer.headers["Retry-After"]) >= 1
 
 
 def test_it_says_what_it_simulates(exchange: Exchange) -> None:

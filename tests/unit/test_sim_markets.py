@@ -174,4 +174,4 @@ def test_a_written_number_is_the_number(units: int, decimals: int) -> None:
     with localcontext() as context:
         context.prec = 40
         assert Decimal(text(units, decimals)) == Decimal(units).scaleb(-decimals)
-        assert Decimal(text(units, decimals, padded=True)) == Decimal(units).scaleb(-decimals)
+        assert Decimal(text(units, decimals, places=8)) == Decimal(units).scaleb(-decimals)

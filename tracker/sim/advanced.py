@@ -160,16 +160,19 @@ ROUTES = {
 }
 
 
-def limited(_status: int) -> Any:
-    """Give the body of 429."""
-    return {"error": "RESOURCE_EXHAUSTED", "code": 8, "message": "rate limit exceeded", "details": []}
+def cost(_path: str, _query: Mapping[str, str]) -> float:
+    """Count every request alike."""
+    return 1.0
 
 
-def failed(status: int) -> Any:
-    """Give the body of any other failure."""
-    return {
-        "error": "NOT_FOUND" if status == 404 else "INTERNAL",
-        "code": 13,
-        "message": f"HTTP {status}",
-        "details": [],
-    }
+def limited(status: int) -> Reply:
+    """Say "asked too often"."""
+    return Reply({"error": "RESOURCE_EXHAUSTED", "code": 8, "message": "rate limit exceeded", "details": []}, status)
+
+
+def failed(status: int) -> Reply:
+    """Say any other failure."""
+    return Reply(
+        {"error": "NOT_FOUND" if status == 404 else "INTERNAL", "code": 13, "message": f"HTTP {status}", "details": []},
+        status,
+    )

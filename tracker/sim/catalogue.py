@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
+from zlib import crc32
 
 from tracker.sim.tape import Listed, State
 
@@ -102,11 +104,25 @@ _COINS = (
 
 _ASSETS = {one.name: one for one in (*_CASH, *_COINS)}
 
+EXCHANGES = ("coinbase", "kraken", "binance")
+_MANY = {"coinbase": 800, "kraken": 1100, "binance": 1500}
+"""How many markets the real ones can trade, about."""
+
 
 @lru_cache
 def asset(name: str) -> Asset:
-    """Give an asset by its name."""
-    return _ASSETS[name]
+    """Give an asset by its name; one that is not in the tables is small, and made from its name."""
+    if name in _ASSETS:
+        return _ASSETS[name]
+    number = crc32(name.encode())
+    size = 10 ** (number % 997 / 997 * 2)  # 1 to 100
+    price = 10 ** (number % 7919 / 7919 * 6 - 4)  # 0.0001 to 100
+    return Asset(name, price, 1.0 + number % 101 / 100, 0.02e6 * size, 0.05 * size, 0.2 + number % 41 / 100)
+
+
+def main_quote(exchange: str) -> str:
+    """Give what most of an exchange's trades are paid in."""
+    return "USDT" if exchange == "binance" else "USD"
 
 
 def listed(base: str, quote: str, state: State = State.ONLINE) -> Listed:
@@ -138,5 +154,38 @@ def _in_state(one: Listed) -> Listed:
     return Listed(one.base, one.quote, one.price_decimals, one.volume_decimals, state)
 
 
-MARKETS: dict[str, tuple[Listed, ...]] = {"coinbase": _coinbase()}
+def _kraken() -> tuple[Listed, ...]:
+    bases = [one.name for one in _COINS if one.name not in {"WLUNA", "MOG", "SPELL", "FORTH"}]
+    found = [listed(base, "USD") for base in bases] + [
+        listed("USDT", "USD"),
+        listed("EUR", "USD"),
+        listed("GBP", "USD"),
+    ]
+    found += [listed(base, "EUR") for base in bases[:16]]
+    found += [listed(base, "BTC") for base in ("ETH", "LTC", "XRP", "DOGE", "ADA", "SOL", "ZEC")]
+    found += [listed("WLUNA", "USD", State.CANCEL_ONLY), listed("SPELL", "USD", State.DELISTED)]
+    return tuple(sorted(found, key=lambda one: one.pair))
+
+
+def _binance() -> tuple[Listed, ...]:
+    found = [listed(one.name, "USDT") for one in _COINS if one.name != "WLUNA"]
+    found += [listed(base, "BTC") for base in ("ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "LTC", "DOT", "BCH")]
+    found += [listed(base, "USDC") for base in ("BTC", "ETH", "SOL")]
+    found += [listed("WLUNA", "USDT", State.DELISTED), listed("PAXG", "BTC", State.DELISTED)]
+    found += [listed("MKR", "BTC", State.CANCEL_ONLY)]
+    return tuple(sorted(found, key=lambda one: one.pair))
+
+
+MARKETS: dict[str, tuple[Listed, ...]] = {"coinbase": _coinbase(), "kraken": _kraken(), "binance": _binance()}
 """What each exchange lists, by name."""
+
+
+def catalogue(exchange: str, *, many: bool = False) -> Sequence[Listed]:
+    """List the markets of an exchange; with `many`, small ones are added until there are as many as in the world."""
+    found = list(MARKETS[exchange])
+    number = 0
+    while many and len(found) < _MANY[exchange]:
+        name = f"S{number:04d}"
+        found += [listed(name, quote) for quote in (main_quote(exchange), "EUR" if number % 3 else "BTC")]
+        number += 1
+    return tuple(found[: _MANY[exchange]]) if many else tuple(found)

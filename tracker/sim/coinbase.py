@@ -218,12 +218,17 @@ ROUTES = {
 }
 
 
-def limited(_status: int) -> Any:
-    """Give the body of 429."""
-    return {"message": "Public rate limit exceeded"}
+def cost(_path: str, _query: Mapping[str, str]) -> float:
+    """Count every request alike."""
+    return 1.0
 
 
-def failed(status: int) -> Any:
-    """Give the body of any other failure."""
+def limited(status: int) -> Reply:
+    """Say "asked too often"."""
+    return Reply({"message": "Public rate limit exceeded"}, status)
+
+
+def failed(status: int) -> Reply:
+    """Say any other failure."""
     words = {404: "NotFound", 451: "Unavailable in your location", 503: "Service Unavailable"}
-    return {"message": words.get(status, "Internal server error")}
+    return Reply({"message": words.get(status, "Internal server error")}, status)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracker.sim.faults import Fault, Faults
 from tracker.sim.tape import Columns, Listed, State, Tape, Ticker, ticker, until_now
+from tracker.sim.tape import filled as fill
 
 ABSENT = object()
 """A value that is left out of its object."""
@@ -74,9 +75,14 @@ class View:
         """Give the last 24 h of a market; None if it never traded."""
         return ticker(self.tape, self.exchange, market, self.at)
 
-    def candles(self, market: Listed, first: int, last: int) -> Columns:
-        """Give the candles that opened in the minutes [first, last], oldest first unless a fault says otherwise."""
+    def candles(self, market: Listed, first: int, last: int, *, filled: bool = False) -> Columns:
+        """Give the candles that opened in the minutes [first, last], oldest first unless a fault says otherwise.
+
+        `filled`: with a flat row for each minute without trades.
+        """
         found = until_now(self.tape, self.exchange, market, (first, last), self.at)
+        if filled:
+            found = fill(self.tape, self.exchange, market, (first, min(last, self.seconds // 60)), found)
         started = self.seconds / 60 - self.minutes
         for begin, end in self.faults.outages():
             found = _keep(found, (found.minute < started + begin) | (found.minute >= started + end))

@@ -17,8 +17,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.sim.catalogue import MARKETS, Asset, asset
-from tracker.sim.tape import DAY, Columns, Listed
+from tracker.sim.catalogue import EXCHANGES, Asset, asset, catalogue, main_quote
+from tracker.sim.tape import DAY, Columns, Listed, State
 
 Floats = NDArray[np.float64]
 
@@ -28,15 +28,19 @@ _CLUSTER = 45  # minutes from one knot of the volatility's own walk to the next
 _SLOT = {"coinbase": 12}
 """Minutes for each of which one small market of the exchange spikes; others take an hour."""
 _WILD = 12
+_SMALL = 3e6  # dollars a day
 
 
 class MadeUp:
     """A `Tape` of made-up markets."""
 
     hold = 10
+    fills = True
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, many: bool = False) -> None:
+        """Make markets from a seed: a few dozen by exchange, or with `many` as many as the real ones list."""
         self.seed = seed
+        self._listed = {exchange: catalogue(exchange, many=many) for exchange in EXCHANGES}
         self._path = lru_cache(maxsize=2048)(self._path_of)
         self._block = lru_cache(maxsize=4096)(self._block_of)
         self._shared = lru_cache(maxsize=64)(self._shared_of)
@@ -46,7 +50,7 @@ class MadeUp:
 
     def markets(self, exchange: str) -> Sequence[Listed]:
         """Give what `exchange` lists. See `Tape`."""
-        return MARKETS[exchange]
+        return self._listed[exchange]
 
     def columns(self, exchange: str, market: Listed, first: int, last: int) -> Columns:
         """Give the candles that opened in [first, last]. See `Tape`."""
@@ -121,11 +125,11 @@ class MadeUp:
     def _block_of(self, exchange: str, market: Listed, day: int) -> Columns:
         """Give a day of a market's candles. Its first and its last minute always trade."""
         (base, size), (quote, _) = self._path(market.base, day), self._path(market.quote, day)
-        one = asset(market.base)
+        one, main = asset(market.base), market.quote == main_quote(exchange)
         random = self._random(f"{exchange}:{market.pair}", day)
         noise = one.spread * random.standard_normal(DAY + 1)
         noise[[0, -1]] = 0.0
-        activity = one.trades * (1.0 if market.quote == "USD" else 0.3)
+        activity = one.trades * (1.0 if main else 0.3)
         busy = activity * size
         traded = random.random(DAY) < -np.expm1(-busy)
         factor = np.ones(DAY)
@@ -147,7 +151,7 @@ class MadeUp:
         low = np.maximum(np.rint(np.minimum(opens, close) * (1 - wick[1])).astype(np.int64), 1)
         low = np.minimum(low, np.minimum(opens, close))
 
-        turnover = one.turnover / DAY * (1.0 if market.quote == "USD" else 0.2)
+        turnover = one.turnover / DAY * (1.0 if main else 0.2)
         per_trade = turnover / np.exp(base[1:]) / np.maximum(-np.expm1(-busy), 0.02)
         amount = per_trade * size**1.4 * random.lognormal(-0.4, 0.9, DAY) * np.where(factor > 1, 25.0, 1.0)
         volume = np.maximum(np.rint(amount[traded] * 10.0**market.volume_decimals), 1).astype(np.int64)
@@ -171,15 +175,11 @@ class MadeUp:
         return found
 
     def _wild_of(self, exchange: str, day: int) -> tuple[str, ...]:
-        small = _small_markets(exchange)
+        quote = main_quote(exchange)
+        live = [one for one in self._listed[exchange] if one.quote == quote and one.state is State.ONLINE]
+        small = [one.pair for one in live if asset(one.base).turnover < _SMALL]
         chosen = self._random(f"{exchange} turns", day).permutation(len(small))[:_WILD]
         return tuple(small[index] for index in chosen)
-
-
-@lru_cache
-def _small_markets(exchange: str) -> tuple[str, ...]:
-    found = [one.pair for one in MARKETS[exchange] if one.quote == "USD" and one.state == "online"]
-    return tuple(pair for pair in found if asset(pair.rpartition("-")[0]).turnover < 3e6)
 
 
 @lru_cache

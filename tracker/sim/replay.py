@@ -23,6 +23,7 @@ class Replay:
     """A `Tape` of recorded candles, the same on every exchange. A minute that the file lacks has no candle."""
 
     hold = 60  # a poll shows the close of the last whole minute, however late in the minute it comes
+    fills = False  # the file does not tell an outage from a quiet minute
 
     def __init__(self, path: Path, now: datetime, ahead: timedelta = timedelta(0)) -> None:
         """Read the file and move it so that its last candle ends at the whole minute of `now` + `ahead`.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.errors import ConfigError
 from tracker.model import iso
-from tracker.sim import advanced, coinbase
+from tracker.sim import advanced, binance, coinbase, kraken
 from tracker.sim.exchange import Reply, View
 from tracker.sim.faults import Fault, Faults
+from tracker.sim.limits import Bucket, Limit
 from tracker.sim.markets import MadeUp
 from tracker.sim.replay import Replay
 from tracker.sim.tape import Tape
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 _TEXTS = {"502": 502, "403": 403}
 
+
 Answer = Callable[[View, Mapping[str, str], Mapping[str, str]], Reply]
 
 
@@ -43,21 +46,16 @@ class Wire(Protocol):
 
     ROUTES: Mapping[str, Answer]
 
-    def limited(self, status: int, /) -> Any: ...
-    def failed(self, status: int, /) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A token bucket: so many requests a second, so many at once."""
-
-    rate: float
-    burst: float
+    def cost(self, path: str, query: Mapping[str, str], /) -> float: ...
+    def limited(self, status: int, /) -> Reply: ...
+    def failed(self, status: int, /) -> Reply: ...
 
 
 WIRES: dict[str, tuple[str, Any, Limit]] = {
     "coinbase": ("coinbase", coinbase, Limit(10, 15)),
     "coinbase advanced": ("coinbase", advanced, Limit(10, 15)),
+    "kraken": ("kraken", kraken, Limit(1, 30)),
+    "binance": ("binance", binance, Limit(100, 6000, "X-MBX-USED-WEIGHT-1M", bans=True)),
 }
 """By API: whose markets it shows, its wire format, and its limit."""
 
@@ -77,7 +75,7 @@ class Simulation:
     """Every path asked for, with its query, in order."""
 
     _counts: dict[str, int] = field(default_factory=dict)
-    _tokens: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -101,7 +99,7 @@ class Simulation:
         """Forget who asked what: for a test that wants a new server without starting one."""
         self.requests.clear()
         self._counts.clear()
-        self._tokens.clear()
+        self._buckets.clear()
 
     def about(self) -> dict[str, Any]:
         """Say what is simulated: `GET /sim`."""
@@ -127,13 +125,9 @@ class Simulation:
         number = self._counts[view.path] = self._counts.get(view.path, 0) + 1
         return self.faults.of_answer(view.path, number, view.minutes)
 
-    def over_limit(self, api: str, limit: Limit, at: float) -> bool:
-        """Take a token of the API's bucket at `at` seconds; say whether there was none."""
-        tokens, last = self._tokens.get(api, (limit.burst, at))
-        tokens = min(limit.burst, tokens + (at - last) * limit.rate)
-        over = self.rate_limit and tokens < 1
-        self._tokens[api] = (tokens if over else tokens - 1, at)
-        return over
+    def bucket(self, api: str) -> Bucket:
+        """Give the bucket of an API."""
+        return self._buckets.setdefault(api, Bucket(WIRES[api][2]))
 
 
 def application(simulation: Simulation) -> Starlette:
@@ -142,20 +136,24 @@ def application(simulation: Simulation) -> Starlette:
     from starlette.routing import Route
 
     async def about(_request: Request) -> Response:
-        return _response(simulation.about(), 200, {}, simulation.clock())
+        return _written(Reply(simulation.about()), simulation.clock())
 
     def route(api: str, path: str, answer: Answer) -> Route:
         exchange, wire, limit = WIRES[api]
 
         async def endpoint(request: Request) -> Response:
             simulation.requests.append(str(request.url).partition(str(request.base_url))[2])
-            view = simulation.view(exchange, request.url.path)
-            over = simulation.over_limit(api, limit, asyncio.get_running_loop().time())
-            if over:
-                return _response(wire.limited(429), 429, {}, view.at)
+            view, bucket = simulation.view(exchange, request.url.path), simulation.bucket(api)
+            if simulation.rate_limit:
+                over = bucket.take(wire.cost(view.path, request.query_params), asyncio.get_running_loop().time())
+                if over:
+                    wait = {"Retry-After": str(math.ceil(over[1]))} if limit.bans else {}
+                    return _written(replace(wire.limited(over[0]), headers=wait), view.at)
             fault = simulation.fault(view)
             refused = _refused(wire, fault) if fault else None
             reply = refused or answer(view, request.path_params, request.query_params)
+            if limit.header:
+                reply = replace(reply, headers={**reply.headers, limit.header: str(bucket.used)})
             return await _faulty(reply, fault, view.at)
 
         return Route(path, endpoint)
@@ -171,9 +169,9 @@ def _refused(wire: Wire, fault: Fault) -> Reply | None:
     wait = {} if fault.retry is None else {"Retry-After": f"{fault.retry:g}"}
     kind = "503" if fault.kind == "outage" else fault.kind
     if kind in {"418", "429"}:
-        return Reply(wire.limited(int(kind)), int(kind), wait)
+        return replace(wire.limited(int(kind)), headers=wait)
     if kind in {"404", "451", "500", "503"}:
-        return Reply(wire.failed(int(kind)), int(kind), wait)
+        return replace(wire.failed(int(kind)), headers=wait)
     return None
 
 
@@ -194,7 +192,7 @@ async def _faulty(reply: Reply, fault: Fault | None, at: datetime) -> Response:
         body = [] if isinstance(body, list) else {}
     if kind == "types":
         body = dict.fromkeys(body, 7) if isinstance(body, dict) else [7 for _ in body]
-    whole = _response(body, reply.status, reply.headers, at)
+    whole = _written(replace(reply, body=body), at)
     half = bytes(whole.body)[: len(whole.body) // 2]
     if kind == "truncated":
         return Response(half, reply.status, {"Date": _date(at)}, "application/json")
@@ -204,12 +202,13 @@ async def _faulty(reply: Reply, fault: Fault | None, at: datetime) -> Response:
     return whole
 
 
-def _response(body: Any, status: int, headers: Mapping[str, str], at: datetime) -> Response:
+def _written(reply: Reply, at: datetime) -> Response:
     from starlette.responses import Response
 
-    content = json.dumps(body, separators=(",", ":")).encode()
-    at -= timedelta(seconds=int(headers.get("Age", 0)))  # a cache keeps the date of what it keeps
-    return Response(content, status, {**headers, "Date": _date(at)}, "application/json; charset=utf-8")
+    content = json.dumps(reply.body, separators=(",", ":")).encode()
+    at -= timedelta(seconds=int(reply.headers.get("Age", 0)))  # a cache keeps the date of what it keeps
+    headers = {**reply.headers, "Date": _date(at)}
+    return Response(content, reply.status, headers, "application/json; charset=utf-8")
 
 
 def _date(at: datetime) -> str:

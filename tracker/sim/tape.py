@@ -61,6 +61,9 @@ class Tape(Protocol):
     hold: int
     """Seconds into a minute for which the last close still stands; then the price moves towards the next."""
 
+    fills: bool
+    """Whether a minute without a candle is one without trades, which some exchanges show as a flat row."""
+
     def markets(self, exchange: str) -> Sequence[Listed]:
         """Give what `exchange` lists; always the same."""
         ...
@@ -125,14 +128,30 @@ def until_now(tape: Tape, exchange: str, market: Listed, span: tuple[int, int], 
     return Columns(*(np.concatenate(pair) for pair in zip(past, now, strict=True)))
 
 
-def text(units: int, decimals: int, *, padded: bool = False) -> str:
-    """Write units as a plain decimal, `padded` with zeros to all its decimals.
+def filled(tape: Tape, exchange: str, market: Listed, span: tuple[int, int], found: Columns) -> Columns:
+    """Put a flat row without volume where a minute of `span` had no trade."""
+    if not tape.fills or found.minute.size == span[1] - span[0] + 1 or span[1] < span[0]:
+        return found
+    before = tape.close_before(exchange, market, span[0])
+    minutes = np.arange(span[0], span[1] + 1)
+    if before is None:
+        minutes = minutes[minutes >= found.minute[0]] if found.minute.size else minutes[:0]
+    index = np.searchsorted(found.minute, minutes, side="right")  # 0: no row yet
+    close = np.concatenate(([before or 0], found.close))[index]
+    traded = np.isin(minutes, found.minute)
+    flat = Columns(minutes, close.copy(), close.copy(), close.copy(), close, np.zeros_like(minutes))
+    for wide, narrow in zip(flat[1:], found[1:], strict=True):
+        wide[traded] = narrow
+    return flat
 
-    >>> text(1850, 3), text(1850, 3, padded=True), text(100, 2), text(5, 0)
-    ('1.85', '1.850', '1', '5')
+
+def text(units: int, decimals: int, *, places: int | None = None) -> str:
+    """Write units as a plain decimal: with at least `places` after the point, or with no zeros at its end.
+
+    >>> text(1850, 3), text(1850, 3, places=3), text(185, 2, places=8), text(100, 2), text(5, 0)
+    ('1.85', '1.850', '1.85000000', '1', '5')
     """
-    if not decimals:
-        return str(units)
     whole, part = divmod(units, 10**decimals)
-    digits = f"{whole}.{part:0{decimals}d}"
-    return digits if padded else digits.rstrip("0").rstrip(".")
+    digits = f"{part:0{decimals}d}" if decimals else ""
+    digits = digits.rstrip("0") if places is None else digits.ljust(places, "0")
+    return f"{whole}.{digits}" if digits else str(whole)

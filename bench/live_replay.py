@@ -77,6 +77,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "TRACKER_STORE_URL": str(folder / "store"),
         "TRACKER_SITE_URL": str(folder / "site"),
         "TRACKER_METRICS": str(folder / "watched.json"),
+        "TRACKER_PACE": "off",
         "TRACKER_COINBASE_URL": f"http://127.0.0.1:{port + 30}",
         "TRACKER_COINBASE_ADVANCED_URL": f"http://127.0.0.1:{port + 30}",
     }

@@ -204,6 +204,7 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         exchanges = ("COINBASE", "COINBASE_ADVANCED", "KRAKEN", "BINANCE")
         defaults |= {f"TRACKER_{name}_URL": market for name in exchanges}
         defaults |= {"TRACKER_MAIL_TO": "you@example.com", "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(mail)}
+        defaults |= {"TRACKER_PACE": "off"}  # a simulated exchange has no limit to share with others
     paths = {name: _absolute(given[name]) for name in ("TRACKER_METRICS", "TRACKER_RULES") if given.get(name)}
     fixed = {
         "AIRFLOW_HOME": str(home.airflow),

@@ -66,7 +66,7 @@ class Child:
         with suppress(OSError), self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - 4000))
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-            return lines[-1][:300] if lines else ""
+            return lines[-1][:160] if lines else ""
         return ""
 
 

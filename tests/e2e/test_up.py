@@ -1,0 +1,164 @@
+"""`tracker up --demo` as a person starts it: everything answers, what is killed comes back, nothing stays behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from tracker.service.processes import marked, sweep
+
+pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("up")]
+
+STOPS_WITHIN = 20.0
+
+
+class Service:
+    """A running `tracker up --demo` and what it says."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.log = home.parent / "up.txt"
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TRACKER_", "AIRFLOW"))
+        }
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tracker", "up", "--demo", "--port", str(port)],
+                env=environment | {"TRACKER_HOME": str(home)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def get(self, path: str, offset: int = 0) -> str | None:
+        with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{self.port + offset}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+        return None
+
+    def api(self, path: str) -> Any:
+        return json.loads(self.get(f"/api/v2{path}") or "{}")
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run as the button does; give its id."""
+        url = f"http://127.0.0.1:{self.port}/api/v2/dags/{dag_id}/dagRuns"
+        ask = Request(url, data=b'{"logical_date": null}', headers={"Content-Type": "application/json"})
+        with urlopen(ask, timeout=30) as answer:
+            return str(json.load(answer)["dag_run_id"])
+
+    def runs(self) -> list[dict[str, Any]]:
+        return list(self.api("/dags/track_prices/dagRuns").get("dag_runs", []))
+
+    def fetches(self) -> dict[str, dict[str, Any]]:
+        tasks = self.api("/dags/track_prices/dagRuns/~/taskInstances").get("task_instances", [])
+        return {one["id"]: one for one in tasks if one["task_id"] == "fetch"}
+
+    def wait(self, what: Callable[[], Any], seconds: float = 200.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := what()):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"waited in vain:\n{self.log.read_text()}"
+            time.sleep(0.05)
+        return found
+
+    def leader(self, name: str) -> psutil.Process | None:
+        """Find the process of a component that leads its session."""
+        for one in marked(str(self.home)):
+            with suppress(psutil.Error, OSError):
+                if name in " ".join(one.cmdline()).replace("_", "-") and os.getsid(one.pid) == one.pid:
+                    return one
+        return None
+
+    def fetching(self) -> psutil.Process | None:
+        """Find the process of a running fetch; Airflow names a task's process after its id."""
+        fetches = self.fetches()
+        for one in marked(str(self.home)):
+            with suppress(psutil.Error):
+                title = one.cmdline()[0] if len(one.cmdline()) == 1 else " ".join(one.cmdline())
+                title = title.strip("\0 ")
+                if "LocalExecutor" not in title and any(title.endswith(one_id) for one_id in fetches):
+                    return one
+        return None
+
+
+def six_free_ports() -> int:
+    for first in range(18_300, 30_000, 37):
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + 6):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError("no six free ports in a row")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    one = Service((tmp_path / "home").resolve(), six_free_ports())
+    yield one
+    if one.process.poll() is None:
+        one.process.kill()
+        one.process.wait()
+    sweep(str(one.home), patience=0.0)
+
+
+def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service) -> None:
+    fetching = service.wait(service.fetching)
+    fetching.kill()
+    service.wait(lambda: "  mails " in service.log.read_text())
+    assert service.get("/site/index.html")
+    assert len(json.loads(service.get("/site/api/v1/ranking.json") or "{}")["series"]) > 20
+    assert service.get("/", offset=5)  # the mailbox
+
+    service.wait(lambda: any(one["state"] == "success" for one in service.runs()))
+    assert any(one["try_number"] > 1 and one["state"] == "success" for one in service.fetches().values())
+    run = next(one for one in service.runs() if one["state"] == "success")
+    log = service.get(
+        f"/api/v2/dags/track_prices/dagRuns/{run['dag_run_id'].replace('+', '%2B')}/taskInstances/publish/logs/1"
+    )
+    assert "Done. Returned value" in (log or "")
+
+    assert only_loopback(service)
+    secrets = json.loads((service.home / "airflow" / "secrets.json").read_text()).values()
+    logs = [service.log, *(service.home / "logs").iterdir()]
+    assert not [log for log in logs if any(secret in log.read_text(errors="replace") for secret in secrets)]
+
+    scheduler = service.leader("airflow scheduler")
+    assert scheduler is not None
+    scheduler.kill()
+    service.wait(lambda: "scheduler ended with code -9" in service.log.read_text())
+    service.wait(lambda: service.leader("airflow scheduler"))
+    asked = service.trigger("track_prices")
+    service.wait(lambda: asked in {one["dag_run_id"] for one in service.runs() if one["state"] == "success"})
+
+    began = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(timeout=60) == 0
+    assert time.monotonic() - began < STOPS_WITHIN
+    assert marked(str(service.home)) == []
+
+
+def only_loopback(service: Service) -> bool:
+    ours = {one.pid for one in marked(str(service.home))}
+    listening = [one for one in psutil.net_connections("tcp") if one.pid in ours and one.status == psutil.CONN_LISTEN]
+    assert listening
+    return {one.laddr.ip for one in listening} == {"127.0.0.1"}
+
+
+def test_it_says_what_to_do_when_a_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {**os.environ, "TRACKER_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "tracker", "up", "--port", str(min(port, 65_000))]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"port {port} (for Airflow and the site) is taken" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,9 +40,10 @@ class Limit:
 
 
 class Machine:
-    """The folder of shared files. `paced=False` shares nothing and never waits: for exchanges simulated at home.
+    """The folder of shared files; by default one of this user's, in memory.
 
-    `elapsed` gives seconds since the machine started, the same for all its processes.
+    `paced=False` shares nothing and never waits: for exchanges simulated at home. So it is where no folder can be
+    written. `elapsed` gives seconds since the machine started, the same for all its processes.
     """
 
     def __init__(
@@ -52,18 +54,20 @@ class Machine:
         elapsed: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._folder, self._paced, self._elapsed, self._sleep = folder or _home(), paced, elapsed, sleep
+        self._folder = _writable(folder) if paced else None
+        self._elapsed, self._sleep = elapsed, sleep
 
     def pace(self, exchange: str, url: str, limit: Limit) -> Pace:
         """Give the pace at which `url`'s host is asked by everybody here."""
-        path = self._path(url, "pace") if self._paced else None
-        return Pace(exchange, path, limit, self._elapsed, self._sleep)
+        return Pace(exchange, self._path(url, "pace"), limit, self._elapsed, self._sleep)
 
     def kept(self, url: str, name: str) -> Kept:
         """Give the place where something `url`'s host said is kept for the other processes."""
-        return Kept(self._path(url, name) if self._paced else None)
+        return Kept(self._path(url, name))
 
-    def _path(self, url: str, name: str) -> Path:
+    def _path(self, url: str, name: str) -> Path | None:
+        if self._folder is None:
+            return None
         place = "".join(one if one.isalnum() or one in ".-" else "_" for one in urlsplit(url).netloc.lower())
         return self._folder / f"{place}.{name}"
 
@@ -98,7 +102,7 @@ class Pace:
             if wait > _LONGEST_TURN:
                 raise RateLimited(f"{self._exchange}: {wait:.0f} s of requests wait before this one", retry_after=wait)
             state.write(full, quiet)
-        if wait > 0:
+        if wait > 0.001:
             self._sleep(wait)
 
     def quiet(self, seconds: float) -> None:
@@ -141,7 +145,7 @@ class Kept:
 
 
 class _Locked:
-    """The state of a pace, ours alone inside a `with`. Without a writable folder each process keeps its own pace."""
+    """The state of a pace, ours alone inside a `with`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -170,12 +174,12 @@ class _Locked:
         os.pwrite(self._file, _STATE.pack(full, quiet), 0)
 
 
-def _home() -> Path:
-    """Make the shared folder of this user: in memory where there is such a place, else with the temporary files."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of ours in it, that others cannot open
-    place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    folder = place / f"tracker-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():  # someone else was there first
-        folder = Path(tempfile.mkdtemp(prefix="tracker-"))
-    return folder
+def _writable(folder: Path | None) -> Path | None:
+    """Make the folder, by default this user's: in memory where there is such a place, else with temporary files."""
+    name = f"tracker-{os.getuid()}"
+    for place in [folder] if folder else [Path("/dev/shm", name), Path(tempfile.gettempdir(), name)]:  # noqa: S108 - ours
+        with suppress(OSError):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if place.stat().st_uid == os.getuid() and os.access(place, os.W_OK):
+                return place
+    return None

@@ -2,7 +2,18 @@
 
 from tracker.alerts.evaluation import evaluate, history
 from tracker.alerts.rules import load_rules
-from tracker.alerts.values import AlertRule, Backlog, Batch, Delivery, Evaluation, Event, State, Transition, key_of
+from tracker.alerts.values import (
+    AlertRule,
+    Backlog,
+    Batch,
+    Delivery,
+    Evaluation,
+    Event,
+    Severity,
+    State,
+    Transition,
+    key_of,
+)
 
 __all__ = [
     "AlertRule",
@@ -11,6 +22,7 @@ __all__ = [
     "Delivery",
     "Evaluation",
     "Event",
+    "Severity",
     "State",
     "Transition",
     "evaluate",

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tracker.alerts.values import AlertRule
 from tracker.frames import micros_of, numbers
 from tracker.model import Market, Metric, Series
 
@@ -35,9 +36,10 @@ class Columns:
         market, metric = self.names[index]
         return Series(Market.parse(market), Metric(metric))
 
-    def of_metric(self, metric: Metric) -> Ints:
-        """Give the indexes of the series of a metric."""
-        return np.array([i for i, name in enumerate(self.names) if name[1] == metric.value], dtype=np.int64)
+    def chosen(self, rule: AlertRule) -> Ints:
+        """Give the indexes of the series that a rule judges."""
+        names = enumerate(self.names)
+        return np.array([i for i, name in names if name[1] == rule.metric and rule.watches(name[0])], dtype=np.int64)
 
     def rows(self, chosen: Ints) -> tuple[Ints, Ints]:
         """Give the rows of the chosen series one after another, and the series of each."""

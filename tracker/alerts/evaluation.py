@@ -43,7 +43,7 @@ def evaluate(rules: Sequence[AlertRule], window: pa.Table, summary: pa.Table, mi
     states = dict(_unjudged(rules, summary, minute))
     for rule in rules:
         for alert in _alerts(rule, samples, number_of(minute)):
-            transitions += [one for one in alert.transitions() if one.minute == minute]
+            transitions += alert.transitions(minute - MINUTE, minute)
             if alert.life.open:
                 state = State.FIRING if alert.life.above[-1] == alert.life.last else State.RESOLVING
                 if states.get(alert.series) is not State.FIRING:
@@ -60,9 +60,8 @@ def history(rules: Sequence[AlertRule], window: pa.Table, start: datetime, end: 
     found: list[Transition] = []
     for rule in rules:
         for alert in _alerts(rule, samples, number_of(end)):
-            for one in alert.transitions():
-                if start < one.minute <= end:
-                    found += [one] if one.minute - one.fired < _OLD else _as_seen_then(rule, samples, one)
+            for one in alert.transitions(start, end):
+                found += [one] if one.minute - one.fired < _OLD else _as_seen_then(rule, samples, one)
     return _in_order(found)
 
 
@@ -76,8 +75,8 @@ def _as_seen_then(rule: AlertRule, samples: Columns, transition: Transition) -> 
     name = (str(transition.series.market), transition.series.metric.value)
     bounds = np.array([0, len(rows)], dtype=np.int64)
     seen = Columns([name], bounds, samples.minutes[rows], samples.values[rows])
-    changes = (change for alert in _alerts(rule, seen, end) for change in alert.transitions())
-    return [change for change in changes if change.minute == transition.minute]
+    minute = transition.minute
+    return [change for alert in _alerts(rule, seen, end) for change in alert.transitions(minute - MINUTE, minute)]
 
 
 def _rows_of(samples: Columns, series: Series) -> Ints:
@@ -91,13 +90,10 @@ def _in_order(transitions: list[Transition]) -> list[Transition]:
 
 def _unjudged(rules: Sequence[AlertRule], summary: pa.Table, minute: datetime) -> Iterator[tuple[Series, State]]:
     """Name the series without data, and those whose hour is too thin for a rule of their metric."""
-    needed = {
-        metric: max((rule.min_samples for rule in rules if rule.metric is metric), default=0) for metric in Metric
-    }
     names = (summary.column(name).to_pylist() for name in ("market", "metric", "n_1h"))
     for market, metric, count, latest in zip(*names, instants(summary.column("latest_minute")), strict=True):
         silent = latest is None or minute - latest >= SILENT_MINUTES * MINUTE
-        if silent or count < needed[metric]:
+        if silent or any(count < rule.min_samples for rule in rules if rule.metric == metric and rule.watches(market)):
             yield Series(Market.parse(market), Metric(metric)), State.NO_DATA if silent else State.WARMING
 
 
@@ -110,15 +106,15 @@ class _Alert:
     life: Life
     hour: _Hours
 
-    def transitions(self) -> list[Transition]:
-        """Give the changes of this life, oldest first."""
+    def transitions(self, start: datetime, end: datetime) -> list[Transition]:
+        """Give the changes of this life in (start, end], oldest first."""
         life, minutes = self.life, self.hour.minutes
-        changes = [self._at(Event.FIRING, int(minutes[life.fired]), life.fired)]
+        changes = [(Event.FIRING, int(minutes[life.fired]), life.fired)]
         if life.resolved is not None:
-            changes.append(self._at(Event.RESOLVED, int(minutes[life.resolved]), life.resolved))
+            changes.append((Event.RESOLVED, int(minutes[life.resolved]), life.resolved))
         if life.lost is not None:
-            changes.append(self._at(Event.EXPIRED, life.lost, life.last))
-        return changes
+            changes.append((Event.EXPIRED, life.lost, life.last))
+        return [self._at(*one) for one in changes if number_of(start) < one[1] <= number_of(end)]
 
     def _at(self, event: Event, minute: int, judged: int) -> Transition:
         """Tell a change at `minute`, with the numbers of the position `judged`, from what was known by then."""
@@ -166,7 +162,7 @@ class _Hours:
 
 def _alerts(rule: AlertRule, samples: Columns, until: int) -> Iterator[_Alert]:
     """Give the lives of all alerts of a rule that began within the samples, up to the minute `until`."""
-    chosen = samples.of_metric(rule.metric)
+    chosen = samples.chosen(rule)
     if not len(chosen):
         return
     lowest = np.minimum.reduceat(samples.values, samples.bounds[:-1])
@@ -202,7 +198,7 @@ def _may_be_above(rule: AlertRule, values: Floats, lowest: Floats) -> NDArray[np
 
 
 def _above(rule: AlertRule, values: Floats, rows: Ints, firsts: Ints) -> NDArray[np.bool_]:
-    """Say for each row whether latest * n > factor * sum over the hour before, exactly.
+    """Say for each row whether latest * n > factor * sum over the hour before, exactly, and the mean is high enough.
 
     Floats decide where they are sure: 60 numbers of one sign add up with a relative error below 60 * 2^-53, about
     7e-15. Nearer to equality than 1e-12, and at the ends of the range of floats, fractions of the shortest decimal
@@ -212,7 +208,8 @@ def _above(rule: AlertRule, values: Floats, rows: Ints, firsts: Ints) -> NDArray
         return np.zeros(0, dtype=bool)
     with np.errstate(over="ignore", invalid="ignore"):
         pairs = np.stack([firsts, rows], axis=1).reshape(-1)
-        sums = np.add.reduceat(values, pairs)[::2] * float(rule.factor)
+        totals = np.add.reduceat(values, pairs)[::2]
+        sums = totals * float(rule.factor)
         products = values[rows] * (rows - firsts)
         above = products > sums
         larger = np.maximum(products, sums)
@@ -223,7 +220,8 @@ def _above(rule: AlertRule, values: Floats, rows: Ints, firsts: Ints) -> NDArray
     for one in np.flatnonzero(~sure).tolist():
         hour = values[firsts[one] : rows[one]].tolist()
         above[one] = _exact(float(values[rows[one]])) * len(hour) > factor * sum(map(_exact, hour), Fraction(0))
-    return above
+    floored: NDArray[np.bool_] = above & (totals >= float(rule.min_mean) * (rows - firsts))
+    return floored
 
 
 def _exact(value: float) -> Fraction:

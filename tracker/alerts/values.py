@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from tracker.model import Metric, Series
 
@@ -35,11 +36,20 @@ class State(StrEnum):
     RESOLVING = "resolving"
 
 
+class Severity(StrEnum):
+    """How much an alert matters to the people who wrote its rule."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """Fire when the latest sample is strictly above `factor` times the mean of the hour before it.
 
     The mean is over the samples in [t-60min, t), at least `min_samples` of them; else the rule cannot be judged.
+    `markets` are patterns of `exchange:BASE-QUOTE`, of which one must match.
     """
 
     name: str
@@ -47,6 +57,14 @@ class AlertRule:
     factor: str = "3"  # a decimal, compared exactly
     min_samples: int = 30
     resolve_after: int = 5  # real samples below, in a row, that end an alert
+    min_mean: str = "0"  # a decimal in the unit of the metric: over a lower mean nothing is above
+    markets: tuple[str, ...] = ("*",)
+    severity: Severity = Severity.WARNING
+    runbook: str | None = None  # a link for the mail: what to do
+
+    def watches(self, market: str) -> bool:
+        """Say whether the rule judges this market, written `exchange:BASE-QUOTE`."""
+        return any(fnmatchcase(market, pattern) for pattern in self.markets)
 
 
 @dataclass(frozen=True, slots=True)

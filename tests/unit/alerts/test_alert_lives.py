@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -159,6 +160,18 @@ def test_a_rule_judges_its_own_metric_only():
     assert history([RULE], table, at(-1), at(60)) == []
     (fired,) = history([AlertRule("v", Metric.VOLUME_24H)], table, at(-1), at(60))
     assert fired.series == volume
+
+
+def test_a_rule_judges_only_the_markets_it_names():
+    eth = Series(Market("kraken", "ETH", "EUR"), Metric.PRICE)
+    table = window({BTC: [*HOUR_OF_ONES, 9.0], eth: [*HOUR_OF_ONES, 9.0]})
+    (fired,) = history([replace(RULE, markets=("kraken:*",))], table, at(-1), at(60))
+    assert fired.series == eth
+
+
+@pytest.mark.parametrize(("floor", "fires"), [("0.5", True), ("1", True), ("1.5", False)])
+def test_over_a_mean_below_the_floor_nothing_is_above(floor, fires):
+    assert bool(told([*HOUR_OF_ONES, 9.0], rule=replace(RULE, min_mean=floor))) == fires
 
 
 def test_an_empty_window_fires_nothing():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tracker.alerts import AlertRule, load_rules
+from tracker.alerts import AlertRule, Severity, load_rules
 from tracker.errors import ConfigError
 from tracker.model import Metric
 from tracker.settings import ROOT
@@ -29,6 +29,34 @@ def test_the_default_rules_are_three_times_the_mean_of_price_and_volume():
 def test_a_factor_is_kept_as_the_decimal_it_is_written_as(written, kept):
     (rule,) = read(f'[[rule]]\nname = "a"\nmetric = "price"\nfactor = {written}')
     assert rule.factor == kept
+
+
+def test_every_key_can_be_set():
+    (rule,) = read("""
+        [[rule]]
+        name = "loud"
+        metric = "volume_24h"
+        kind = "ratio_to_mean"
+        factor = 2.5
+        min_samples = 10
+        resolve_after = 3
+        min_mean = 0.5
+        markets = ["coinbase:*-USD"]
+        severity = "critical"
+        runbook = "https://wiki.example.com/volume"
+        [[rule]]
+        name = "off"
+        metric = "price"
+        enabled = false
+    """)
+    link = "https://wiki.example.com/volume"
+    markets = ("coinbase:*-USD",)
+    assert rule == AlertRule("loud", Metric.VOLUME_24H, "2.5", 10, 3, "0.5", markets, Severity.CRITICAL, link)
+    assert [rule.watches(one) for one in ("coinbase:BTC-USD", "coinbase:BTC-EUR", "kraken:BTC-USD")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +84,13 @@ def test_a_factor_is_kept_as_the_decimal_it_is_written_as(written, kept):
         ('[[rule]]\nname = "a"\nmetric = "price"\nfactor = "x"', "factor must be a number above 1"),
         ('[[rule]]\nname = "a"\nmetric = "price"\nmin_samples = 61', "min_samples must be a whole number from 1 to 60"),
         ('[[rule]]\nname = "a"\nmetric = "price"\nresolve_after = 0', "resolve_after must be a whole number from 1"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nmin_mean = -1', "min_mean must be a number from 0"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nmarkets = "*"', "markets must be a list of patterns"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nmarkets = ["BTC-USD"]', "'BTC-USD' is not exchange:BASE-QUOTE"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nseverity = "critcal"', "did you mean critical?"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nrunbook = "wiki"', "runbook must be a link"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nenabled = "no"', "enabled must be true or false"),
+        ('[[rule]]\nname = "a"\nmetric = "price"\nenabled = false\nfactor = 0', "factor must be a number above 1"),
         ('[[rule]]\nname = "a"\nmetric = "price"\n[[rule]]\nname = "a"\nmetric = "price"', "rule 2: a second rule"),
     ],
 )

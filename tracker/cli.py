@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +235,7 @@ def _mailbox(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     from tracker.service import up
 
-    up(os.environ, demo=options.demo, port=options.port)
+    up(os.environ, demo=options.demo, port=options.port, say=partial(print, flush=True))
     return 0
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from tracker.errors import BadAnswer, RetriableError, SourceRefused, SourceUnavailable, UnknownMarket
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Poll, Problem, iso
@@ -136,8 +137,8 @@ def parse_products(body: Any) -> list[Listing]:
 def _market(product_id: object) -> Market | None:
     if not isinstance(product_id, str):
         return None
-    base, _, quote = product_id.rpartition("-")
-    return Market(EXCHANGE, base, quote) if base and quote and product_id.isprintable() else None
+    base, _, paid_in = product_id.rpartition("-")
+    return Market(EXCHANGE, base, paid_in) if base and paid_in and product_id.isprintable() else None
 
 
 def _status(row: Mapping[str, Any]) -> MarketStatus:
@@ -207,7 +208,7 @@ def request_candles(market: Market, since: datetime, until: datetime) -> Request
     """Ask for the candles that opened in [since, until]. Without both ends a cache answers, up to 5 minutes old."""
     assert until - since <= timedelta(minutes=300)
     params = {"granularity": "60", "start": iso(since), "end": iso(until)}
-    return Request(f"/products/{market.pair}/candles", params)
+    return Request(f"/products/{quote(market.pair, safe='')}/candles", params)
 
 
 def parse_candles(body: Any, market: Market) -> list[Candle]:

@@ -143,7 +143,7 @@ def parse_pairs(result: Any) -> list[Listing]:
 
 
 def _status(said: object) -> MarketStatus:
-    return MarketStatus.TRADABLE if said in {"online", "limit_only"} else MarketStatus.HALTED
+    return MarketStatus.TRADABLE if said in ("online", "limit_only") else MarketStatus.HALTED
 
 
 def request_ticker() -> Request:

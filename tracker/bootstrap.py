@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tracker import __version__
-from tracker.alerts import AlertRule, load_rules
+from tracker.alerts import AlertRule, load_rules, load_silences
 from tracker.bucket import SiteBucket
 from tracker.errors import ConfigError
 from tracker.mail import SmtpNotifier
@@ -30,9 +30,10 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
     settings = Settings.from_environment(environment)
     watchlist = Watchlist.parse(text_of(settings.metrics), settings.metrics.name, list(SOURCES))
     server = server or mail_server(environment)
+    rules = rules_in(settings.rules)
     return Pipeline(
         watchlist=watchlist,
-        rules=rules_in(settings.rules),
+        rules=rules,
         sources={exchange: SOURCES[exchange](settings, clock) for exchange in watchlist.markets},
         store=ParquetStore(settings.store_url),
         outbox=ObjectOutbox(settings.store_url),
@@ -49,6 +50,7 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
         ),
         clock=clock,
         sleep=time.sleep,
+        silences=load_silences(text_of(settings.silences), settings.silences.name, [rule.name for rule in rules]),
     )
 
 

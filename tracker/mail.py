@@ -6,6 +6,7 @@ import re
 import smtplib
 import ssl
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from email.message import EmailMessage
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
-from tracker.alerts.values import Batch, Event, Transition
+from tracker.alerts.values import AlertRule, Batch, Event, Transition
 from tracker.errors import MailRefused, MailUnavailable
 from tracker.model import Metric
 from tracker.site import formats
@@ -52,6 +53,7 @@ class Row:
     facts: tuple[tuple[str, str], ...]
     bars: tuple[tuple[str, str, int], ...]  # label, value, per cent of the longest
     rule: str
+    runbook: str | None
     link: str | None
 
 
@@ -71,13 +73,14 @@ class Digest:
     preview: str  # what a mail client shows beside the subject
 
 
-def compose(batch: Batch, public_url: str | None, sender: str) -> EmailMessage:
+def compose(batch: Batch, public_url: str | None, sender: str, rules: Sequence[AlertRule] = ()) -> EmailMessage:
     """Write the mail of a batch: text and HTML, no images, nothing loaded from anywhere.
 
     The same batch gives the same bytes, and a Message-ID made from its keys, so that a mail sent twice can be told
-    as one. The end of an alert answers the mail that announced it. `public_url` is where readers find the site.
+    as one. The end of an alert answers the mail that announced it. `public_url` is where readers find the site;
+    `rules` add severity and runbook of the rules that are still there.
     """
-    digest = _digest(batch, public_url)
+    digest = _digest(batch, public_url, {rule.name: rule for rule in rules})
     message = EmailMessage(policy=SMTP)
     message["Subject"] = f"Re: {_subject(batch.answers)}" if batch.answers else digest.subject
     message["From"] = sender
@@ -101,7 +104,7 @@ def message_id(batch: Batch, sender: str) -> str:
     return f"<{batch.digest}@{domain}>"
 
 
-def _digest(batch: Batch, public_url: str | None) -> Digest:
+def _digest(batch: Batch, public_url: str | None, rules: Mapping[str, AlertRule]) -> Digest:
     transitions = sorted(batch.transitions, key=lambda one: (one.event is not Event.FIRING, -one.ratio, one.series))
     listed = transitions[:MOST_ROWS]
     title = _title(transitions)
@@ -111,7 +114,7 @@ def _digest(batch: Batch, public_url: str | None) -> Digest:
         title=title,
         lead=f"{'Found' if len(transitions) > 1 else _WORDS[first.event]} at {formats.moment(batch.minute)}.",
         minute=formats.moment(batch.minute),
-        rows=tuple(_row(one, public_url) for one in listed),
+        rows=tuple(_row(one, public_url, rules.get(one.rule)) for one in listed),
         more=len(transitions) - len(listed),
         more_link=f"{public_url}/alerts.html" if public_url else None,
         run_url=batch.run_url,
@@ -152,7 +155,7 @@ def _headline(one: Transition) -> str:
     return f"{_name(one)} {verb}{_news(one)}"
 
 
-def _row(one: Transition, public_url: str | None) -> Row:
+def _row(one: Transition, public_url: str | None, rule: AlertRule | None) -> Row:
     market = one.series.market
     value = _price if one.series.metric is Metric.PRICE else _volume
     facts = [
@@ -178,7 +181,8 @@ def _row(one: Transition, public_url: str | None) -> Row:
         note=_NOTES.get(one.event),
         facts=tuple((label, text.replace(formats.NO_BREAK, " ")) for label, text in facts),
         bars=_bars(one),
-        rule=one.rule,
+        rule=f"{one.rule} ({rule.severity.value})" if rule else one.rule,
+        runbook=rule.runbook if rule else None,
         link=f"{public_url}/m/{market.slug}.html" if public_url else None,
     )
 

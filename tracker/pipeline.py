@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from tracker.alerts import AlertRule, Event, Transition, evaluate
+from tracker.alerts import AlertRule, Event, Silence, Transition, audible, evaluate
 from tracker.alerts import history as alert_history
 from tracker.backfill import Backfill, Progress
 from tracker.errors import ConfigError, MailRefused, TrackerError
@@ -83,6 +83,7 @@ class Pipeline:
     about: About
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    silences: tuple[Silence, ...] = ()
 
     # one minute ------------------------------------------------------------------------------
 
@@ -162,7 +163,8 @@ class Pipeline:
         evaluation = evaluate(self.rules, window, summary, minute)
         self.store.write_summary(minute, summary)
         recorded = self.outbox.record(evaluation.transitions, live=live)
-        queued = self.outbox.queue(evaluation.transitions, self.recipients, run_url=run_url) if live else 0
+        told = audible(evaluation.transitions, self.silences) if live else ()
+        queued = self.outbox.queue(told, self.recipients, run_url=run_url)
         report = {
             "minute": iso(minute),
             "began": iso(began),
@@ -241,7 +243,7 @@ class Pipeline:
             raise ConfigError(
                 "no mail server: set AIRFLOW_CONN_SMTP_DEFAULT, or the connection smtp_default in Airflow"
             )
-        message = compose(batch, self.about.public_url, self.sender)
+        message = compose(batch, self.about.public_url, self.sender, self.rules)
         try:
             self.notifier.send(message)
         except MailRefused as error:

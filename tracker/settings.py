@@ -45,6 +45,7 @@ class Settings:
     site_url: str = "data/site"
     metrics: Path = ROOT / "resources" / "metrics_rank.json"
     rules: Path = ROOT / "resources" / "alert_rules.toml"
+    silences: Path = ROOT / "resources" / "silences.toml"
     coinbase_url: str = "https://api.exchange.coinbase.com"
     coinbase_advanced_url: str = "https://api.coinbase.com"
     kraken_url: str = "https://api.kraken.com"
@@ -180,6 +181,7 @@ _READERS = {
     "site_url": _place,
     "metrics": _path,
     "rules": _path,
+    "silences": _path,
     "coinbase_url": _url,
     "coinbase_advanced_url": _url,
     "kraken_url": _url,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.transitions import fired, resolved, series
 from tests.support.windows import T0
-from tracker.alerts import Batch, Event
+from tracker.alerts import AlertRule, Batch, Event, Severity
 from tracker.mail import compose
 from tracker.model import MINUTE, Market, Metric, Series
 
@@ -58,7 +58,7 @@ def test_the_text_of_one_alert_reads_as_agreed():
         "",
         "-- ",
         "Found by https://airflow.example.com/run",
-        "To hear less: change or remove price-3x in alert_rules.toml, or take this address out of TRACKER_MAIL_TO.",
+        "To hear less: change price-3x in alert_rules.toml, silence it in silences.toml, or leave TRACKER_MAIL_TO.",
     ]
 
 
@@ -98,6 +98,14 @@ def test_an_alert_nobody_could_judge_is_not_called_resolved():
 )
 def test_the_subject_says_the_news_without_a_date(transitions, subject):
     assert compose(batch(*transitions), None, SENDER)["Subject"] == subject
+
+
+def test_a_rule_adds_its_severity_and_what_to_do():
+    rule = AlertRule("price-3x", Metric.PRICE, severity=Severity.CRITICAL, runbook="https://wiki.example.com/price")
+    text, html = parts(compose(batch(FIRED), SITE, SENDER, [rule]))
+    assert "Rule:               price-3x (critical)" in text
+    assert "What to do:         https://wiki.example.com/price" in text
+    assert 'href="https://wiki.example.com/price"' in html
 
 
 def test_the_same_batch_gives_the_same_bytes_whatever_order_its_alerts_came_in():

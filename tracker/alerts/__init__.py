@@ -2,6 +2,7 @@
 
 from tracker.alerts.evaluation import evaluate, history
 from tracker.alerts.rules import load_rules
+from tracker.alerts.silences import Silence, audible, load_silences
 from tracker.alerts.values import (
     AlertRule,
     Backlog,
@@ -23,10 +24,13 @@ __all__ = [
     "Evaluation",
     "Event",
     "Severity",
+    "Silence",
     "State",
     "Transition",
+    "audible",
     "evaluate",
     "history",
     "key_of",
     "load_rules",
+    "load_silences",
 ]

@@ -29,7 +29,7 @@ def load_rules(text: str, name: str) -> tuple[AlertRule, ...]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from error
     if unknown := sorted(raw.keys() - {"rule"}):
-        raise ConfigError(f"{name}: unknown key {unknown[0]!r}{_near(unknown[0], ['rule'])}; write [[rule]] tables")
+        raise ConfigError(f"{name}: unknown key {unknown[0]!r}{near(unknown[0], ['rule'])}; write [[rule]] tables")
     tables = raw.get("rule", [])
     if not isinstance(tables, list) or not tables:
         raise ConfigError(f'{name}: no rules; write at least one table [[rule]] with name = "…" and metric = "price"')
@@ -55,13 +55,13 @@ def _rule(table: Mapping[str, Any], where: str) -> tuple[AlertRule, bool]:
     known = [one.name for one in fields(AlertRule)] + ["kind", "enabled"]
     for key in table:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{_near(key, known)}; known: {', '.join(sorted(known))}")
+            raise ConfigError(f"{where}: unknown key {key!r}{near(key, known)}; known: {', '.join(sorted(known))}")
     for key in ("name", "metric"):
         if key not in table:
             raise ConfigError(f"{where}: {key!r} is missing")
     kind = table.get("kind", KINDS[0])
     if kind not in KINDS:
-        raise ConfigError(f"{where}: kind {kind!r} is none of {', '.join(KINDS)}{_near(kind, KINDS)}")
+        raise ConfigError(f"{where}: kind {kind!r} is none of {', '.join(KINDS)}{near(kind, KINDS)}")
     enabled = table.get("enabled", True)
     if not isinstance(enabled, bool):
         raise ConfigError(f"{where}: enabled must be true or false, not {enabled!r}")
@@ -78,7 +78,7 @@ def _rule_name(value: object, where: str) -> str:
 def _metric(value: object, where: str) -> Metric:
     known = [one.value for one in Metric]
     if value not in known:
-        raise ConfigError(f"{where} {value!r} is none of {', '.join(known)}{_near(value, known)}")
+        raise ConfigError(f"{where} {value!r} is none of {', '.join(known)}{near(value, known)}")
     return Metric(str(value))
 
 
@@ -117,7 +117,7 @@ def _markets(value: object, where: str) -> tuple[str, ...]:
 def _severity(value: object, where: str) -> Severity:
     known = [one.value for one in Severity]
     if value not in known:
-        raise ConfigError(f"{where} {value!r} is none of {', '.join(known)}{_near(value, known)}")
+        raise ConfigError(f"{where} {value!r} is none of {', '.join(known)}{near(value, known)}")
     return Severity(str(value))
 
 
@@ -136,9 +136,10 @@ def _whole(least: int, most: int) -> Callable[[object, str], int]:
     return read
 
 
-def _near(word: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=2)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+def near(word: object, known: Sequence[str]) -> str:
+    """Give the end of a message about an unknown word: which known one was meant, if any is like it."""
+    matches = difflib.get_close_matches(str(word), known, n=2)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
 
 
 _READERS: dict[str, Callable[[object, str], Any]] = {

@@ -41,8 +41,11 @@ def deliver_alerts():
         map_index_template="{{ mail }}",
     )
     def alert(mail):
-        get_current_context()["mail"] = mail
-        return pipeline().deliver(mail)
+        context = get_current_context()
+        context["mail"] = mail
+        report = pipeline().deliver(mail)
+        context["mail"] = report.get("subject", mail)
+        return report
 
     alert.expand(mail=pending())
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 
-from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, pipeline, span_of
+from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, gently, pipeline, span_of
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 
@@ -39,6 +39,7 @@ MOMENT = {"type": ["string", "null"], "format": "date-time"}
 def load_history():
     @task(outlets=[PRICES, SUMMARY], pool="history", retries=3)
     def load(dag_run=None, params=None):
+        gently()
         start, end = span_of(dag_run, params)
         return brief(pipeline().load(start, end, exchange=params["exchange"]))
 

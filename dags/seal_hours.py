@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, minute_of, pipeline
+from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, gently, minute_of, pipeline
 
 
 @dag(
@@ -24,6 +24,7 @@ from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, minute_of, pipeline
 def seal_hours():
     @task(outlets=[PRICES, SUMMARY], pool="history")
     def repair(dag_run=None):
+        gently()
         until = minute_of(dag_run) - timedelta(minutes=3)  # exchanges publish a candle a little after its end
         return brief(pipeline().repair(until))
 

@@ -81,6 +81,11 @@ def pipeline() -> Pipeline:
     return build(os.environ, now, server=mail_server())
 
 
+def gently() -> None:
+    """Give way to the live minute: the rest of this task gets the processor when nobody else wants it."""
+    os.nice(10)
+
+
 def mail_server() -> MailServer | None:
     """Read the connection `smtp_default` wherever Airflow keeps it: environment, secrets backend or UI."""
     from tracker.settings import mail_server_of

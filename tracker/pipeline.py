@@ -232,10 +232,18 @@ class Pipeline:
         return [batch.id for batch in self.outbox.pending(self.clock())]
 
     def deliver(self, batch_id: str) -> Report:
-        """Send one digest and mark it as sent; sent already, it is left alone.
+        """Send one digest and mark it as sent; sent already, or being sent by another, it is left alone.
 
         Raises MailUnavailable when a later try may succeed. A mail refused for good is marked as failed.
         """
+        if not self.outbox.claim(batch_id, self.clock()):
+            return {"batch": batch_id, "sent": 0}
+        try:
+            return self._send(batch_id)
+        finally:
+            self.outbox.release(batch_id)
+
+    def _send(self, batch_id: str) -> Report:
         batch = self.outbox.batch(batch_id)
         if batch is None:
             return {"batch": batch_id, "sent": 0}
@@ -250,7 +258,7 @@ class Pipeline:
             self.outbox.mark_failed(batch, str(error), self.clock())
             raise
         self.outbox.mark_sent(batch, self.clock())
-        return {"batch": batch_id, "sent": 1}
+        return {"batch": batch_id, "sent": 1, "subject": str(message["Subject"])}
 
     # the past --------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ class FakePipeline:
 
     def deliver(self, batch_id: str) -> dict[str, Any]:
         self._note("deliver", batch_id)
-        return {"sent": 1}
+        return {"sent": 1, "subject": f"about {batch_id}"}
 
     def load(self, start: datetime, end: datetime, *, exchange: str | None = None) -> dict[str, Any]:
         self._note("load", start, end, exchange)
@@ -222,6 +222,13 @@ def test_each_mail_is_a_task_of_its_own_and_a_bad_one_holds_up_nobody(
     assert state == "failed"
     assert tasks == {"pending": "success", "alert[0]": "failed", "alert[1]": "success", "alert[2]": "success"}
     assert sorted(call[1] for call in pipeline.calls) == ["a", "b", "b", "c"]
+
+
+def test_a_sent_mail_is_named_by_its_subject(dags: dict[str, Any], pipeline: FakePipeline) -> None:
+    pipeline.waiting = ["a"]
+    with airflows_own_warnings():
+        done = dags["deliver_alerts"].test()
+    assert [one.rendered_map_index for one in done.get_task_instances() if one.task_id == "alert"] == ["about a"]
 
 
 def test_nothing_to_send_is_no_failure(dags: dict[str, Any], pipeline: FakePipeline) -> None:

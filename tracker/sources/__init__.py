@@ -1,4 +1,4 @@
-"""Exchanges, one file each. `SOURCES` says which there are."""
+"""Exchanges, one file each. `SOURCES` says which there are; ccxt adds others as `ccxt:<name>`."""
 
 from __future__ import annotations
 
@@ -35,3 +35,12 @@ SOURCES: dict[str, Callable[[Places, Clock], Source]] = {
     "kraken": lambda at, clock: Kraken(at.kraken_url, clock, Machine(paced=at.pace)),
     "binance": lambda at, clock: Binance(at.binance_url, clock, Machine(paced=at.pace)),
 }
+
+
+def source_of(exchange: str, at: Places, clock: Clock) -> Source:
+    """Make the source of an exchange: one of SOURCES, or `ccxt:<name>`, whose library is loaded at its first use."""
+    if exchange.startswith("ccxt:"):
+        from tracker.sources.via_ccxt import ViaCcxt
+
+        return ViaCcxt(exchange, clock)
+    return SOURCES[exchange](at, clock)

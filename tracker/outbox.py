@@ -1,8 +1,9 @@
 """Alerts as rows first, mails second: what must be told stands in the object store before anything can fail.
 
-alerts/transitions/date=YYYY-MM-DD/transitions.jsonl   every change of an alert, one JSON object a line, appended
+alerts/transitions/date=YYYY-MM-DD/transitions.jsonl     every change of an alert, one JSON object a line, appended
 alerts/outbox/date=YYYY-MM-DD/HHMM-<recipient>-<n>.json  what one mail tells one recipient of one minute
-alerts/sent/…, alerts/failed/…                         the same name: that mail was taken, or refused for good
+alerts/sending/…                                         the same name: somebody is sending it just now
+alerts/sent/…, alerts/failed/…                           the same name: that mail was taken, or refused for good
 
 Outbox objects are written by create alone. The n-th page of a minute and recipient holds what no page before it
 does, so two evaluators at once, or one killed and run again, queue each key once. A mail waits as long as it has
@@ -15,6 +16,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -28,6 +30,9 @@ from tracker.objects import Objects
 
 KEEP_TRYING = 3 * DAY
 """A mail that could not be sent for this long is given up; it stays on the alerts page as undelivered."""
+
+CLAIMED = 2 * MINUTE
+"""A mail that is being sent is nobody else's for this long: longer than the time-outs of one sending."""
 
 _ID = re.compile(r"(\d{4}-\d\d-\d\d)/(\d\d)(\d\d)-[0-9a-f]{8}-\d+")
 _ADDRESS = re.compile(r"[^\s<>\"'(),:;]+@[^\s<>\"'(),:;]+")
@@ -82,8 +87,9 @@ class ObjectOutbox:
         `run_url` is a link to the run that found them.
         """
         new = 0
+        once = sorted({one.id: one for one in transitions}.values(), key=lambda one: one.minute)
         for recipient in dict.fromkeys(recipients):
-            for minute, group in groupby(sorted(transitions, key=lambda one: one.minute), key=lambda one: one.minute):
+            for minute, group in groupby(once, key=lambda one: one.minute):
                 new += self._queue(recipient, minute, list(group), run_url)
         return new
 
@@ -102,8 +108,18 @@ class ObjectOutbox:
         raise AssertionError("count() ends never")
 
     def pending(self, now: datetime) -> list[Delivery]:
-        """Give the mails of the last KEEP_TRYING that are neither sent nor refused for good, oldest first."""
-        return [one for one in self.deliveries(now - KEEP_TRYING - MINUTE, now, now) if one.state == "waiting"]
+        """Give the mails of the last KEEP_TRYING that are neither sent nor refused for good.
+
+        First the oldest of each recipient, then the second, and so on: one whose server stalls keeps nobody waiting.
+        """
+        waiting = [one for one in self.deliveries(now - KEEP_TRYING - MINUTE, now, now) if one.state == "waiting"]
+        turns: Counter[str] = Counter()
+        order = []
+        for one in waiting:
+            who = one.id.split("-")[3]
+            turns[who] += 1
+            order.append((turns[who], one.minute, one.id, one))
+        return [one for *_, one in sorted(order)]
 
     def deliveries(self, start: datetime, end: datetime, now: datetime) -> list[Delivery]:
         """Give every mail of the minutes in (start, end] and how it fares at `now`, oldest first."""
@@ -126,10 +142,25 @@ class ObjectOutbox:
         undelivered = sum(one.state in {"failed", "gave_up"} for one in states)
         return Backlog(len(waiting), min(waiting, default=None), undelivered)
 
+    def claim(self, name: str, now: datetime) -> bool:
+        """Claim a mail for sending, before asking for its batch; False while another sender has it.
+
+        The claim of a sender that was killed ends after CLAIMED.
+        """
+
+        def change(old: bytes | None) -> bytes | None:
+            taken = old is not None and now < datetime.fromisoformat(json.loads(old)["until"])
+            return None if taken else _json({"until": iso(now + CLAIMED)})
+
+        return self._objects.update(f"alerts/sending/date={_checked(name)}.json", change)
+
+    def release(self, name: str) -> None:
+        """Give a claimed mail back, sent or not."""
+        self._objects.delete([f"alerts/sending/date={_checked(name)}.json"])
+
     def batch(self, name: str) -> Batch | None:
         """Give a mail of `pending` with what it answers; None if it is not there, or sent or failed meanwhile."""
-        if not _ID.fullmatch(name):
-            raise ValueError(f"{name!r} names no mail of the outbox")
+        _checked(name)
         if any(self._objects.get(f"alerts/{twin}/date={name}.json") is not None for twin in ("sent", "failed")):
             return None
         batch = self._page(name)
@@ -193,6 +224,12 @@ def _id(recipient: str, minute: datetime, page: int) -> str:
     """Name a mail without telling who gets it: names are seen in logs and in Airflow's UI."""
     who = hashlib.sha256(recipient.encode()).hexdigest()[:8]
     return f"{minute:%Y-%m-%d/%H%M}-{who}-{page}"
+
+
+def _checked(name: str) -> str:
+    if not _ID.fullmatch(name):
+        raise ValueError(f"{name!r} names no mail of the outbox")
+    return name
 
 
 def _minute(name: str) -> datetime:

@@ -118,6 +118,14 @@ class Outbox(Protocol):
         """Give the mails that are neither sent nor refused for good, oldest first."""
         ...
 
+    def claim(self, name: str, now: datetime) -> bool:
+        """Claim a mail for sending, before asking for its batch; False while another sender has it."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Give a claimed mail back, sent or not."""
+        ...
+
     def batch(self, name: str) -> Batch | None:
         """Give a pending mail by its id; None if it is not there, or sent or failed meanwhile."""
         ...

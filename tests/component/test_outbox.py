@@ -183,6 +183,27 @@ def test_a_mail_that_is_not_there_is_none(outbox):
     assert outbox.pending(at(0)) == []
 
 
+def test_a_mail_is_claimed_by_one_sender_until_it_is_given_back_or_forgotten(outbox):
+    outbox.queue([fired()], [ANN])
+    (waiting_mail,) = outbox.pending(at(20))
+    assert outbox.claim(waiting_mail.id, at(20)) is True
+    assert outbox.claim(waiting_mail.id, at(21)) is False
+    outbox.release(waiting_mail.id)
+    assert outbox.claim(waiting_mail.id, at(21)) is True
+    assert outbox.claim(waiting_mail.id, at(23)) is True  # the claim of at(21) was forgotten: its sender is dead
+    with pytest.raises(ValueError, match="names no mail"):
+        outbox.claim("../x", at(20))
+
+
+def test_a_recipient_with_many_waiting_mails_keeps_nobody_waiting(outbox):
+    for index in range(5):
+        outbox.queue([fired(minute=at(index))], [ANN])
+    outbox.queue([fired(minute=at(7))], [BOB])
+    recipients = [batch.recipient for batch in waiting(outbox)]
+    assert recipients.index(BOB) == 1
+    assert [batch.minute for batch in waiting(outbox) if batch.recipient == ANN] == [at(index) for index in range(5)]
+
+
 def test_many_evaluators_at_once_queue_and_record_each_key_once(root):
     alerts = [fired(series(f"C{number}")) for number in range(12)]
 

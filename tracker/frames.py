@@ -7,7 +7,7 @@ Importing and using this module imports pyarrow and numpy, never pandas: `pa.arr
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -128,15 +128,15 @@ def merged(tables: Sequence[pa.Table]) -> pa.Table:
     """Put tables of samples together: sorted by market, metric, minute, one row per (series, minute).
 
     There a poll wins over a candle, and a later table over an earlier one. The result does not depend on how the
-    rows were split, and its dictionaries hold what its rows use, sorted: equal rows give equal bytes. The tables may
-    lack the columns `value` and `observed_at`, all of them the same.
+    rows were split, and its dictionaries hold what its rows use, sorted: equal rows give equal bytes. All tables
+    may lack the same columns but market, metric and minute; without origin, the later table wins.
     """
     schema = pa.schema([field for field in SAMPLES if not tables or field.name in tables[0].schema.names])
-    table = pa.concat_tables([one for one in tables if one.num_rows] or [schema.empty_table()])
+    table = pa.concat_tables([one for one in tables if one.num_rows] or [NO_SAMPLES])
     table = table.select(schema.names).unify_dictionaries().combine_chunks()
     if not table.num_rows:
-        return schema.empty_table()
-    columns = {name: _sorted_words(table[name].chunk(0)) for name in ("market", "metric", "origin")}
+        return NO_SAMPLES.select(schema.names)
+    columns = {one.name: _sorted_words(table[one.name].chunk(0)) for one in schema if pa.types.is_dictionary(one.type)}
     codes = {name: _codes(column) for name, column in columns.items()}
     series = codes["market"].astype(np.int64) * len(columns["metric"].dictionary) + codes["metric"]
     minute = micros_of(table["minute"])
@@ -146,7 +146,8 @@ def merged(tables: Sequence[pa.Table]) -> pa.Table:
         series, minute = series[order], minute[order]
         same = (series[1:] == series[:-1]) & (minute[1:] == minute[:-1])
         if same.any():
-            order = order[_winners(same, _is(columns["origin"], Origin.POLL)[order])]
+            polled = _is(columns["origin"], Origin.POLL)[order] if "origin" in columns else same[:0]
+            order = order[_winners(same, polled)]
         arrays = [one.take(_int64s(order)) for one in arrays]
     arrays = [_compact(one) if pa.types.is_dictionary(one.type) else one for one in arrays]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -159,6 +160,27 @@ def between(table: pa.Table, start: datetime, end: datetime, markets: Iterable[M
     if markets is not None:
         wanted = {str(market) for market in markets}
         keep &= np.fromiter((one in wanted for one in _texts(table, "market")), bool, table.num_rows)
+    return table if keep.all() else table.take(_int64s(np.flatnonzero(keep)))
+
+
+def from_none_of(table: pa.Table, source: Callable[[Market, Origin, datetime], bool]) -> pa.Table:
+    """Keep the rows of whose exchange, origin and minute `source` says False.
+
+    It is asked once for each (exchange, origin, minute) that occurs, with some market of the exchange.
+    """
+    table = table.unify_dictionaries().combine_chunks()
+    if not table.num_rows:
+        return table
+    columns = [table[name].chunk(0) for name in ("market", "origin")]
+    markets = [Market.parse(text) for text in columns[0].dictionary.to_pylist()]
+    origins = [Origin(text) for text in columns[1].dictionary.to_pylist()]
+    exchanges = list(dict.fromkeys(market.exchange for market in markets))
+    exchange = np.array([exchanges.index(market.exchange) for market in markets])[_codes(columns[0])]
+    keys = np.stack([exchange, _codes(columns[1]), micros_of(table["minute"])])
+    kinds, kind = np.unique(keys, axis=1, return_inverse=True)
+    sample = {market.exchange: market for market in markets}
+    asked = [not source(sample[exchanges[e]], origins[o], _instant(us)) for e, o, us in kinds.T.tolist()]
+    keep = np.array(asked)[kind.reshape(-1)]
     return table if keep.all() else table.take(_int64s(np.flatnonzero(keep)))
 
 
@@ -286,9 +308,10 @@ def _order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any]) -> np.nda
 def _winners(same: np.ndarray[Any, Any], polled: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Choose one position of each run of equal keys: the last poll, else the last. `same[i]`: i and i+1 are equal."""
     starts = np.flatnonzero(np.concatenate(([True], ~same)))
-    position = np.arange(len(polled))
-    last = np.append(starts[1:], len(polled)) - 1
-    last_poll = np.maximum.reduceat(np.where(polled, position, -1), starts)
+    last = np.append(starts[1:], len(same) + 1) - 1
+    if not len(polled):
+        return last
+    last_poll = np.maximum.reduceat(np.where(polled, np.arange(len(polled)), -1), starts)
     return np.where(last_poll >= 0, last_poll, last)
 
 
@@ -344,3 +367,7 @@ def _int32s(values: array[int] | np.ndarray[Any, Any]) -> pa.Array:
 def _int64s(values: Sequence[int] | np.ndarray[Any, Any]) -> pa.Array:
     numbers = np.ascontiguousarray(values, np.int64)
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+NO_SAMPLES = samples_table([])
+"""A table of samples without rows; `SAMPLES.empty_table()` would import pandas."""

@@ -54,7 +54,8 @@ class Objects:
     """The objects under `url`: a path, `file://…`, `s3://bucket/prefix` or `memory://name`.
 
     Nothing is opened before the first call. A child may be forked before it, not after: obstore hangs in such a
-    child, so S3 is refused there (PermanentError); a folder works on. S3 takes the standard AWS_* variables; plain HTTP only where AWS_ENDPOINT_URL says so.
+    child, so S3 is refused there (PermanentError); a folder works on. S3 takes the standard AWS_* variables; plain
+    HTTP only where AWS_ENDPOINT_URL says so.
     Errors: StoreUnavailable (try again), Conflict (others kept changing it), ConfigError (wrong bucket, no access).
     """
 

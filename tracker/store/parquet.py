@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -11,20 +13,24 @@ WRITER = f"tracker/1 pyarrow/{pa.__version__}"
 """Stands in the metadata of every file; another writer may give other bytes for the same rows."""
 
 
-def encode(table: pa.Table) -> bytes:
-    """Give a table as Parquet: zstd, measurements plain, all that repeats as dictionary (measured: 3.1 B a sample)."""
+def encode(table: pa.Table, notes: Mapping[str, str] | None = None) -> bytes:
+    """Give a table as Parquet: zstd, measurements plain, all that repeats as dictionary (measured: 3.1 B a sample).
+
+    `notes` go into the file's metadata beside the writer.
+    """
     sink = pa.BufferOutputStream()
     plain = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    pq.write_table(
-        table.replace_schema_metadata({"writer": WRITER}),
+    with pq.ParquetWriter(
         sink,
+        table.schema.remove_metadata(),
         version="2.6",
         data_page_version="1.0",
         compression="zstd",
         compression_level=3,
         use_dictionary=[name for name in table.schema.names if name not in plain],
-        row_group_size=1 << 20,
-    )
+    ) as writer:
+        writer.write_table(table, row_group_size=1 << 20)
+        writer.add_key_value_metadata({"writer": WRITER, **(notes or {})})
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
@@ -36,7 +42,18 @@ def decode(data: bytes, path: str, schema: pa.Schema) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
         return file.read(columns=schema.names, use_threads=False).cast(schema)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        text = str(error).split("\n", 1)[0]
-        raise CorruptObject(
-            f"{path}: not the Parquet it should be ({text}); delete it and load its time again"
-        ) from error
+        raise _corrupt(path, error) from error
+
+
+def note(data: bytes, path: str, name: str) -> str | None:
+    """Give a note of the file's metadata, or None. CorruptObject names the `path`."""
+    try:
+        value = (pq.ParquetFile(pa.BufferReader(data)).metadata.metadata or {}).get(name.encode())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _corrupt(path, error) from error
+    return None if value is None else value.decode()
+
+
+def _corrupt(path: str, error: Exception) -> CorruptObject:
+    text = str(error).split("\n", 1)[0]
+    return CorruptObject(f"{path}: not the Parquet it should be ({text}); delete it and load its time again")

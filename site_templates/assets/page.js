@@ -2,7 +2,7 @@
 const doc = document, root = doc.documentElement, el = id => doc.getElementById(id);
 root.classList.add('js');
 const keep = (k, v) => { try { return v === undefined ? localStorage[k] : (localStorage[k] = v); } catch { return ''; } };
-const span = s => s < 90 ? Math.round(s) + ' s' : s < 5400 ? Math.round(s / 60) + ' min' : s < 172800 ? Math.round(s / 3600) + ' h' : Math.round(s / 86400) + ' d';
+const span = s => s < 90 ? (s | 0) + ' s' : s < 5400 ? (s / 60 | 0) + ' min' : s < 172800 ? (s / 3600 | 0) + ' h' : (s / 86400 | 0) + ' d';
 function age() {
   const at = +doc.body.dataset.at, period = +doc.body.dataset.period, old = Date.now() / 1000 - at;
   const word = old < -60 ? 'clock' : old > period + 120 ? 'stale' : old > period + 60 ? 'late' : 'fresh';
@@ -11,8 +11,8 @@ function age() {
   const says = word == 'clock' ? ' · your clock seems wrong' : word;
   if (el('word').textContent != says) el('word').textContent = says;
   for (const cell of doc.querySelectorAll('[data-behind]')) {
-    const minutes = Math.floor(old / 60) + +cell.dataset.behind;
-    cell.lastElementChild.textContent = minutes > 2 ? ' ' + span(minutes * 60) + ' old' : '';
+    const own = old + 60 * cell.dataset.behind;
+    cell.dataset.old = own > 150 ? span(own) + ' old' : '';
   }
 }
 function zone() {

@@ -1,36 +1,37 @@
-// The ranking: sort by any column, filter by words, exchange and quote; all of it in the address.
-const state = new URLSearchParams(location.search), fields = ['q', 'exchange', 'quote'];
-const key = cell => {
-  const raw = cell.dataset.v ?? cell.querySelector('[title]')?.title ?? cell.textContent;
-  return parseFloat(raw.replace(/[,\s+]/g, '').replace('−', '-'));
-};
+// The ranking: sort by any column, filter by words; `coinbase:` is an exchange, `-usd` a quote; all in the address.
+const state = new URLSearchParams(location.search);
+const number = text => parseFloat(text.replace(/[,+]/g, '').replace('−', '-')) * ({ M: 1e6, B: 1e9, T: 1e12 }[text.match(/[MBT]/)] || 1);
+const key = cell => +(cell.dataset.v ?? cell.dataset.behind ?? number(cell.title || cell.querySelector('[title]')?.title || [...cell.childNodes].find(n => n.data)?.data || ''));
 function show() {
-  const body = doc.querySelector('.rank tbody'), rows = [...body.rows], sort = state.get('sort') || 'rank';
-  const down = sort[0] == '-', head = doc.querySelector(`[data-k="${CSS.escape(sort.replace('-', ''))}"]`);
+  const body = doc.querySelector('.rank tbody');
+  if (!body) return;
+  const rows = [...body.rows], sort = state.get('sort') || 'rank', down = sort[0] == '-';
+  const head = doc.querySelector(`[data-k="${CSS.escape(sort.replace('-', ''))}"]`), sign = down ? -1 : 1;
   for (const th of doc.querySelectorAll('[data-k]')) th == head ? th.ariaSort = down ? 'descending' : 'ascending' : th.removeAttribute('aria-sort');
   if (head) {
-    const i = head.cellIndex, words = head.dataset.k == 'market', sign = down ? -1 : 1;
-    const keyed = rows.map(r => [words ? r.cells[i].innerText : key(r.cells[i]), r]);
-    keyed.sort(([a], [b]) => words ? sign * a.localeCompare(b) : isNaN(a) - isNaN(b) || sign * (a - b) || 0);
+    const i = head.cellIndex, keyed = rows.map(r => [i == 1 ? r.cells[1].textContent : key(r.cells[i]), r]);
+    keyed.sort(([a], [b]) => i == 1 ? sign * a.localeCompare(b) : isNaN(a) - isNaN(b) || sign * (a - b) || 0);
     body.append(...keyed.map(k => k[1]));
   }
-  const terms = (state.get('q') || '').toLowerCase().split(/\s+/), exchange = state.get('exchange') || '', quote = state.get('quote') || '';
+  const q = state.get('q') || '', terms = q.toLowerCase().split(/\s+/);
   let n = 0;
   for (const row of rows) {
-    const name = row.dataset.m.toLowerCase();
-    row.hidden = !(terms.every(t => name.includes(t)) && row.dataset.m.startsWith(exchange && exchange + ':') && row.dataset.m.endsWith(quote && '-' + quote));
+    const name = (row.querySelector('small.x').textContent + ':' + row.querySelector('a').textContent).toLowerCase();
+    row.hidden = !terms.every(t => t[0] == '-' ? name.endsWith(t) : name.includes(t));
     n += !row.hidden;
   }
-  for (const f of fields) if (el(f) && el(f).value != (state.get(f) || '')) el(f).value = state.get(f) || '';
+  if (el('q').value != q) el('q').value = q;
   el('shown').textContent = n < rows.length ? n + ' of ' + rows.length + ' rows' : '';
   el('none').hidden = n > 0;
+  const box = body.closest('.box');
+  box.style.overflow = body.offsetWidth > box.clientWidth ? '' : 'visible';
 }
 function set(name, value) {
   value ? state.set(name, value) : state.delete(name);
-  try { history.replaceState(null, '', state.size ? '?' + state : location.pathname); } catch { /* a sandbox may forbid it */ }
+  try { history.replaceState(null, '', '?' + state); } catch { /* a sandbox may forbid it */ }
   show();
 }
-doc.addEventListener('input', e => fields.includes(e.target.id) && set(e.target.id, e.target.value));
+doc.addEventListener('input', e => e.target.id == 'q' && set('q', e.target.value));
 doc.addEventListener('click', e => {
   const th = e.target.closest('th[data-k]');
   if (!th || !e.target.closest('button')) return;

@@ -76,7 +76,7 @@ def walk(market: Market, seed: int = 0) -> dict[Metric, np.ndarray]:
     """Make 1,440 prices and 24 h volumes of a market: a random walk with the decimals an exchange would send."""
     random = np.random.default_rng([seed, *str(market).encode()])
     level = _LEVELS.get(market.base, float(10 ** random.uniform(-3, 3)))
-    calm = 0.00005 if market.base == "USDT" else float(random.uniform(0.0004, 0.0016))
+    calm = 0.00005 if market.base == "USDT" else float(random.uniform(0.0003, 0.001))
     price = level * np.exp(np.cumsum(random.standard_t(4, 1440) * calm))
     traded = random.lognormal(0, 1, 2880) * 4e6 / level / 1440
     volume = np.convolve(traded, np.ones(1440), "valid")[1:]

@@ -1,6 +1,6 @@
 """Charts as inline SVG: pure functions of samples. No spike vanishes, and a gap is drawn as a gap.
 
-The plot is a 720 x 400 box stretched to the width of the page: x is half a minute, y grows downwards. Text
+The plot is a 720 x 160 box stretched to the width of the page: x is half a minute, y grows downwards. Text
 is never in the SVG, where it would shrink with the page; ticks are laid around it as HTML.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,21 +24,29 @@ from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 720, 400
+WIDTH, HEIGHT = 720, 160
 COLUMN = 4
 """Minutes in one column of the line; each draws its lowest and its highest value."""
 
 GAP = 4
 """So many minutes without a sample, and more, break the line and are shaded."""
 
-MEAN_EVERY = 8
+MEAN_EVERY = 10
 """Minutes between two points of the 1 h mean, which moves slowly."""
 
 LIMIT_SHOWN_FROM = 2.0
 """The alert line joins the scale when some value in view is at least so many times its 1 h mean."""
 
-SPARK_POINTS = 24
-SPARK_STEP, SPARK_HEIGHT = 3, 20
+HOVER_DIGITS = 6
+"""Significant digits of the values that hovering reads out: as many as a price is printed with."""
+
+HOVER_LENGTH = 2200
+"""Characters of hover data of one chart, at most: two of them, compressed, fit the page into its budget."""
+
+SPARK_EVERY = 90
+"""Minutes between two points of a sparkline: what fits 100 of them into a page's budget."""
+
+SPARK_HEIGHT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def line_path(samples: Samples, scale: Scale) -> str:
 
     >>> flat = Samples(np.arange(1, 9), np.array([1.0, 1, 1, 1, 1, 9, 1, 1]))
     >>> line_path(flat, Scale(0, 10))
-    'M1 360l2 0v-320'
+    'M1 144l2 0v-128'
     """
     if not len(samples):
         return ""
@@ -130,29 +139,26 @@ def _line(dx: int, dy: int) -> str:
 
 
 def sparkline(samples: Samples) -> Markup:
-    """Draw the day in 24 points: the last sample of each hour before t, the pen lifted over empty hours."""
+    """Draw the day in 16 points: the last sample of every 90 minutes before t, the pen lifted where there is none."""
     if len(samples) < 2:
         return Markup()
-    bucket = (samples.at - 1) // HOUR_MINUTES
+    bucket = (samples.at - 1) // SPARK_EVERY
     last = np.concatenate((np.flatnonzero(np.diff(bucket)), [len(bucket) - 1]))
-    values, hours = samples.values[last], bucket[last].tolist()
+    values, places = samples.values[last], bucket[last].tolist()
     low, span = values.min(), np.ptp(values)
-    y = (
-        np.rint((SPARK_HEIGHT - 2) * (1 - (values - low) / span) + 1)
-        if span
-        else np.full(len(values), SPARK_HEIGHT / 2)
-    )
+    y = np.rint(SPARK_HEIGHT * (1 - (values - low) / span)) if span else np.full(len(values), SPARK_HEIGHT // 2)
     parts, before, pen = [], (-2, 0), ""
-    for hour, top in zip(hours, y.astype(int).tolist(), strict=True):
-        if hour != before[0] + 1:
-            parts.append(f"M{hour * SPARK_STEP} {top}")
+    for place, top in zip(places, y.astype(int).tolist(), strict=True):
+        if place != before[0] + 1:
+            parts.append(f"M{place} {top}h0")  # a lone point is a dot
             pen = "l"
         else:
             dy = top - before[1]
-            parts.append(f"{pen or ' '}{SPARK_STEP}{dy}" if dy < 0 else f"{pen or ' '}{SPARK_STEP} {dy}")
+            parts.append(f"{pen or ' '}1{dy}" if dy < 0 else f"{pen or ' '}1 {dy}")
             pen = ""
-        before = (hour, top)
-    return Markup('<svg class="s" viewBox="0 0 69 20"><path d="{}"/></svg>').format("".join(parts))
+        before = (place, top)
+    d = "".join(parts)
+    return Markup(f'<svg class="s" viewBox="0 0 15 10" preserveAspectRatio="none"><path d="{d}"/></svg>')  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,7 @@ def chart(
     svg += [_path("va", line_path(samples, scale)), "</svg>"]
     note = None
     if factor and not in_view and np.isfinite(limit[-1]):
-        note = f"{factor}× line: {_tick(decimal(float(f'{limit[-1]:.6g}')), Decimal(0), short)}, above this chart"
+        note = f"{factor}× line: {_tick(decimal(float(limit[-1])), Decimal(0), short)}, above this chart"
     recent = int(samples.at[-1]) > DAY_MINUTES - GAP
     return Chart(
         svg=Markup("".join(svg)),  # noqa: S704  made of numbers only
@@ -305,34 +311,34 @@ def _sentence(name: str, samples: Samples, minute: datetime, bands: Sequence[Ban
     )
 
 
-def encode(samples: Samples) -> str:
-    """Write all samples for the reader's browser: decimals, then each minute's difference in units of the last decimal.
+def encode(samples: Samples, digits: int = HOVER_DIGITS) -> str:
+    """Write all samples for the reader's browser: decimals, a space, then each minute's difference to the one before.
 
-    `=` is no change, `_n` is n minutes without a sample. The decimals are those the values have, at most as many
-    as give the largest value 8 significant digits.
+    Differences count units of the last decimal, as base 64 VLQ of source maps: five bits a character, lowest first,
+    the lowest bit of all is the sign, 32 says that more follow; the characters are `?` to `~`. `!` and a number is so
+    many minutes without a sample. The decimals (below 0: zeros) are those the values have, at most as many as give the
+    largest value `digits` significant digits; fewer where the text would be longer than HOVER_LENGTH, and
+    then a `~` comes first.
 
     >>> encode(Samples(np.array([1, 2, 3, 1440]), np.array([1.5, 1.5, 1.25, 2])))
-    '2+150=-25_1436+75'
+    '2 kH?r@!wxAuC'
     """
-    values = samples.values
-    most = 7 - decimal(float(np.abs(values).max())).adjusted()
-    decimals = max(0, min(most, max(-_exponent(value) for value in values.tolist())))
-    units = np.rint(values * 10.0**decimals).astype(np.int64)
-    parts = [str(decimals)]
-    before = 0
-    for skipped, step in zip(np.diff(samples.at, prepend=0).tolist(), np.diff(units, prepend=0).tolist(), strict=True):
-        if skipped > 1:
-            parts.append(f"_{skipped - 1}")
-        parts.append(f"{step:+d}" if step else "=")
-        before += skipped
-    if before < DAY_MINUTES:
-        parts.append(f"_{DAY_MINUTES - before}")
-    return "".join(parts)
+    decimals = digits - 1 - decimal(float(samples.values.max())).adjusted()
+    while decimals > 0 and (np.round(samples.values, decimals - 1) == samples.values).all():
+        decimals -= 1
+    steps = np.diff(np.rint(samples.values * 10.0**decimals).astype(np.int64), prepend=0)
+    words = [_vlq(number) for number in (np.abs(steps) * 2 + (steps < 0)).tolist()]
+    skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
+    for index in reversed(np.flatnonzero(skipped).tolist()):
+        words.insert(index, f"!{_vlq(2 * int(skipped[index]))}")
+    text = f"{'~' if digits < HOVER_DIGITS else ''}{decimals} {''.join(words)}"
+    return text if len(text) <= HOVER_LENGTH or digits <= 3 else encode(samples, digits - 1)
 
 
-def _exponent(value: float) -> int:
-    text = repr(value)
-    if "e" in text:
-        exponent = decimal(value).as_tuple().exponent
-        return int(exponent)
-    return -len(text.partition(".")[2]) if not text.endswith(".0") else 0
+@lru_cache(maxsize=4096)
+def _vlq(number: int) -> str:
+    text = ""
+    while number > 31:
+        text += chr(63 + (number & 31 | 32))
+        number >>= 5
+    return text + chr(63 + number)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from tracker.model import Market, Metric, Series, iso
+from tracker.model import MINUTE, Market, Metric, Series, iso
 from tracker.site.content import Content
 from tracker.site.pages import Alert
-from tracker.site.samples import DAY_MINUTES
+from tracker.site.samples import DAY_MINUTES, Samples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,31 +60,55 @@ def _cell(value: object) -> str:
 
 
 def market(content: Content, one: Market) -> dict[str, bytes]:
-    """Give the samples of one market in (t-24h, t]: JSON by metric; CSV and Parquet as frames.SAMPLES has them."""
+    """Give the samples of one market in (t-24h, t].
+
+    JSON by metric; CSV with a row per minute and a column per metric, empty where there is no sample; Parquet with
+    all columns of frames.SAMPLES.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     slug, start = one.slug, int(content.minute.timestamp()) - DAY_MINUTES * 60
-    metrics: dict[str, list[list[float]]] = {}
-    parts: list[pa.Table] = []
-    for metric in Metric:
-        samples = content.samples.get((str(one), metric.value))
-        if samples is None:
-            continue
-        stamps = (samples.at * 60 + start).tolist()
-        metrics[metric.value] = [[at, value] for at, value in zip(stamps, samples.values.tolist(), strict=True)]
-        parts.append(content.window.slice(samples.start, samples.stop - samples.start))
-    rows = _texts(pa.concat_tables(parts))
+    found = {metric: content.samples.get((str(one), metric.value)) for metric in Metric}
+    cells = {metric: {} if it is None else _texts_by_minute(it) for metric, it in found.items()}
+    series = (
+        f'"{metric.value}":[{",".join([f"[{start + 60 * at},{text}]" for at, text in by_minute.items()])}]'
+        for metric, by_minute in cells.items()
+        if by_minute
+    )
+    head = f'{{"market":{json.dumps(str(one), ensure_ascii=False)},"minute":"{iso(content.minute)}"'
+    parts = [content.window.slice(it.start, it.stop - it.start) for it in found.values() if it is not None]
     parquet = io.BytesIO()
-    pq.write_table(rows, parquet, compression="zstd")
+    pq.write_table(_without_dictionaries(pa.concat_tables(parts)), parquet, compression="zstd")
     return {
-        f"api/v1/series/{slug}.json": _json({"market": str(one), "minute": iso(content.minute), "metrics": metrics}),
-        f"data/{slug}-24h.csv": _csv(rows),
+        f"api/v1/series/{slug}.json": f'{head},"metrics":{{{",".join(series)}}}}}\n'.encode(),
+        f"data/{slug}-24h.csv": _csv(content.minute, list(cells.values())),
         f"data/{slug}-24h.parquet": parquet.getvalue(),
     }
 
 
-def _texts(rows: pa.Table) -> pa.Table:
+def _texts_by_minute(samples: Samples) -> dict[int, str]:
+    return dict(zip(samples.at.tolist(), map(repr, samples.values.tolist()), strict=True))
+
+
+def _csv(minute: datetime, columns: Sequence[Mapping[int, str]]) -> bytes:
+    lines = [",".join(["minute", *(metric.value for metric in Metric)])]
+    one, two = columns
+    lines += [
+        f"{stamp},{one.get(at, '')},{two.get(at, '')}"
+        for at, stamp in enumerate(_stamps(minute), start=1)
+        if at in one or at in two
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@lru_cache(maxsize=1)
+def _stamps(minute: datetime) -> tuple[str, ...]:
+    """Give the minutes of (t-24h, t] as texts; all markets of a render share them."""
+    return tuple(iso(minute - (DAY_MINUTES - at) * MINUTE) for at in range(1, DAY_MINUTES + 1))
+
+
+def _without_dictionaries(rows: pa.Table) -> pa.Table:
     """Give dictionary columns as text: a slice would carry the names of all markets into every file."""
     import pyarrow as pa
 
@@ -91,20 +116,6 @@ def _texts(rows: pa.Table) -> pa.Table:
         [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in rows.schema]
     )
     return rows.cast(schema)
-
-
-def _csv(rows: pa.Table) -> bytes:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import csv
-
-    for index, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            seconds = rows.column(index).cast(pa.timestamp("s", tz="UTC"), safe=False)
-            rows = rows.set_column(index, field.name, pc.strftime(seconds, format="%Y-%m-%dT%H:%M:%SZ"))
-    out = io.BytesIO()
-    csv.write_csv(rows, out, csv.WriteOptions(quoting_header="needed"))
-    return out.getvalue()
 
 
 def alerts(content: Content) -> bytes:

@@ -7,7 +7,7 @@ value. Nothing here ever writes an exponent, and an absent value is a dash, neve
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from math import isfinite
@@ -20,23 +20,31 @@ TIMES = "×"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SPOKEN = ' role="img" aria-label="{}"'
 _SHORT = ((12, "T"), (9, "B"), (6, "M"))
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it is printed; `full` is the whole decimal where `text` is a shortened form of it, else None."""
+    """A number as it is printed; `full` is the whole decimal where `text` is a shortened form of it, else None.
+
+    `spoken`: the text cannot be read aloud, so the full decimal is.
+    """
 
     text: str
     full: str | None = None
     unit: str = ""
+    spoken: bool = False
+
+    def brief(self) -> Number:
+        """Give the same without its full decimal, unless the text cannot be read without it."""
+        return self if self.spoken else replace(self, full=None)
 
     def __html__(self) -> str:
         """Write the number for a page: a shortened one shows and speaks its full decimal."""
         text = self.text
         if self.full is not None:
-            full = escape(self.full)
-            text = f'<span role="img" aria-label="{full}" title="{full}">{text}</span>'
+            text = f'<span{_SPOKEN.format(self.full) if self.spoken else ""} title="{self.full}">{text}</span>'
         return f'{text}{NO_BREAK}<span class="u">{escape(self.unit)}</span>' if self.unit else text
 
     def __str__(self) -> str:
@@ -72,7 +80,7 @@ def significant(value: float, digits: int, at_least: int = 0) -> Number:
     four digits follow. The number of decimals is chosen after rounding.
 
     >>> significant(0.00042318, 6).text, significant(4.23187e-06, 6)
-    ('0.000423180', Number(text='0.0₅4232', full='0.00000423187', unit=''))
+    ('0.000423180', Number(text='0.0₅4232', full='0.00000423187', unit='', spoken=True))
     >>> significant(0.00000032, 6).text, significant(0.99999999, 6).text, significant(66322.7, 4).text
     ('0.0₆32', '1.00000', '66,323')
     """
@@ -96,7 +104,16 @@ def _tiny(exact: Decimal, digits: int) -> Number:
         return significant(float(rounded), digits)
     zeros = str(-rounded.adjusted() - 1).translate(_SUBSCRIPT)
     figures = "".join(map(str, rounded.as_tuple().digits)).rstrip("0")
-    return Number(f"{MINUS if exact < 0 else ''}0.0{zeros}{figures}", full=_sign(plain(exact)))
+    return Number(f"{MINUS if exact < 0 else ''}0.0{zeros}{figures}", full=_sign(plain(exact)), spoken=True)
+
+
+def written_out(number: Number) -> Number:
+    """Give a number with all its zeros, for a table of many like it.
+
+    >>> written_out(significant(4.23187e-06, 6)).text
+    '0.00000423187'
+    """
+    return Number(number.full, unit=number.unit) if number.spoken and number.full else number
 
 
 def _round(exact: Decimal, decimals: int) -> Decimal:
@@ -122,37 +139,36 @@ def price(value: float | None) -> Number:
     return significant(value, 6, at_least=2)
 
 
-def deviation(value: float | None, unit: str = "") -> Number:
-    """Write a standard deviation: 4 significant digits.
+def deviation(value: float | None, unit: str = "", *, short: bool = False) -> Number:
+    """Write a standard deviation: 4 significant digits; `short` from a million on as 1.23 M.
 
     >>> [str(deviation(x)) for x in (412.1, 66322.7, 0.005993, 0.0000412, 0.0)]
     ['412.1', '66,323', '0.005993', '0.0₄412', '0']
     """
     if value is None or not _known(value):
         return NOTHING
-    return _with_unit(value, significant(value, 4), unit)
+    number = _short(value) if short else None
+    return replace(number or significant(value, 4), unit=unit)
 
 
-def volume(value: float | None, unit: str) -> Number:
-    """Write a volume with its unit; from a million on in short form, the full number beside it.
+def volume(value: float | None, unit: str = "") -> Number:
+    """Write a volume with its unit; from a million on in short form, the number in whole units beside it.
 
     >>> [str(volume(x, "BTC")).replace(NO_BREAK, " ") for x in (4743.56, 12_345_678.9, 0.0)]
     ['4,743.56 BTC', '12.3 M BTC', '0 BTC']
     """
     if value is None or not _known(value):
         return NOTHING
-    return _with_unit(value, significant(value, 6, at_least=2), unit)
+    return replace(_short(value) or significant(value, 6, at_least=2), unit=unit)
 
 
-def _with_unit(value: float, number: Number, unit: str) -> Number:
-    if not unit:
-        return number
+def _short(value: float) -> Number | None:
     exact = decimal(value)
     for power, letter in _SHORT:
         if exact.adjusted() >= power:
-            short = significant(float(exact.scaleb(-power)), 3).text
-            return Number(f"{short}{NO_BREAK}{letter}", full=plain(exact), unit=unit)
-    return Number(number.text, number.full, unit)
+            text = significant(float(exact.scaleb(-power)), 3).text
+            return Number(f"{text}{NO_BREAK}{letter}", full=f"{round(exact):,}")
+    return None
 
 
 def percent(fraction: float | None) -> str:

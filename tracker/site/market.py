@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from tracker.model import DAY, MINUTE, Market, Metric, Series, iso
 from tracker.site.charts import Band, chart
 from tracker.site.content import Content, Summary, state_words
-from tracker.site.formats import NOTHING, TIMES, Number, count, decimal, deviation, percent, share
+from tracker.site.formats import (
+    NOTHING,
+    TIMES,
+    Number,
+    count,
+    decimal,
+    deviation,
+    percent,
+    price,
+    share,
+    volume,
+    written_out,
+)
 from tracker.site.pages import Fact, HourRow, Link, MarketPage, Proof, SeriesView
 from tracker.site.ranking import ratio_text, value_of
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples, hours
@@ -49,6 +61,8 @@ def market_page(
         ),
         market=market,
         series=series,
+        columns=tuple(name for one in known for name in _HOUR_COLUMNS[one.metric]),
+        hours=tuple(_hours(content, known)),
         alerts=tuple(one for one in content.alerts if one.market == market)[:SHOWN_ALERTS],
         previous=previous,
         following=following,
@@ -80,7 +94,6 @@ def _view(content: Content, series: Series, row: Summary) -> SeriesView:
             bands=bands(content, series),
             short=not is_price,
         ),
-        hours=tuple(_hours(content.minute, samples, metric)),
     )
 
 
@@ -106,7 +119,7 @@ def _facts(content: Content, row: Summary, metric: Metric, unit: str, samples: S
     behind = content.minutes_behind(row)
     rule = content.rule(metric)
     yield Fact("last ÷ 1 h mean", ratio_text(row, samples), "" if not behind else f"last sample {behind} min behind")
-    yield Fact("1 h mean", value(row["mean_1h"]), f"of {row['n_1h']} samples, at most {HOUR_MINUTES}")
+    yield Fact("1 h mean", value(row["mean_1h"]), f"{row['n_1h']} of {HOUR_MINUTES} samples")
     if rule is not None:
         line = float(decimal(row["mean_1h"]) * decimal(float(rule.factor))) if row["mean_1h"] is not None else None
         yield Fact(
@@ -114,7 +127,11 @@ def _facts(content: Content, row: Summary, metric: Metric, unit: str, samples: S
             value(line) if row["n_1h"] >= rule.min_samples else NOTHING,
             f"{rule.factor}{TIMES} the 1 h mean",
         )
-    yield Fact("σ 24 h", deviation(row["stdev_24h"], "" if metric is Metric.PRICE else unit), _samples(row))
+    yield Fact(
+        "σ 24 h",
+        deviation(row["stdev_24h"], "" if metric is Metric.PRICE else unit, short=metric is not Metric.PRICE),
+        _samples(row),
+    )
     yield Fact("σ ÷ mean", share(row["cv_24h"]))
     of = f"of {count(len(content.rows[metric]))}"
     yield Fact("rank by σ", count(row["rank"]) if row["rank"] is not None else "–", of)
@@ -123,19 +140,29 @@ def _facts(content: Content, row: Summary, metric: Metric, unit: str, samples: S
 
 
 def _samples(row: Summary) -> str:
-    return f"of {count(row['n_24h'])} samples, at most {count(DAY_MINUTES)}"
+    return f"{count(row['n_24h'])} of {count(DAY_MINUTES)} samples"
 
 
-def _hours(minute: datetime, samples: Samples, metric: Metric) -> Iterator[HourRow]:
-    for begins, first, last in hours(minute):
-        values = samples.between(first, last)
+_HOUR_COLUMNS = {
+    Metric.PRICE: ("Low", "High", "Last"),
+    Metric.VOLUME_24H: ("24 h volume",),
+}
+
+
+def _hours(content: Content, known: Sequence[Series]) -> Iterator[HourRow]:
+    """Give the hours, newest first: low, high and last of the price, the last volume."""
+    for begins, first, last in hours(content.minute):
+        values = [content.of(content.by_series[one]).between(first, last) for one in known]
+        cells = []
+        for one, some in zip(known, values, strict=True):
+            if not len(some):
+                cells += [NOTHING] * len(_HOUR_COLUMNS[one.metric])
+            elif one.metric is Metric.PRICE:
+                cells += [written_out(price(float(it))) for it in (some.min(), some.max(), some[-1])]
+            else:
+                cells.append(volume(float(some[-1]), one.market.base))
         of = min(last, DAY_MINUTES + 1) - max(first, 1)
-        if not len(values):
-            yield HourRow(begins, 0, of, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
-            continue
-        shown = (values[0], values.min(), values.max(), values[-1], values.mean())
-        cells = [value_of(metric, float(one), "") for one in shown]
-        yield HourRow(begins, len(values), of, *cells)
+        yield HourRow(begins, of, tuple(cells), tuple(map(len, values)))
 
 
 def _sql(market: Market, minute: datetime) -> str:
@@ -143,7 +170,6 @@ def _sql(market: Market, minute: datetime) -> str:
 
 
 _SQL = """\
-SELECT metric, stddev_pop(value) AS stdev_24h, stddev_pop(value) / avg(value) AS cv_24h, count(*) AS n_24h,
-  min(value) AS min_24h, max(value) AS max_24h, arg_max(value, minute) AS latest,
-  avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 60 MINUTE AND minute < TIMESTAMPTZ '{at}') AS mean_1h
+SELECT metric, arg_max(value, minute) AS latest, stddev_pop(value) AS stdev_24h, count(*) AS n_24h,
+  avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 1 HOUR AND minute < TIMESTAMPTZ '{at}') AS mean_1h
 FROM read_parquet('data/{slug}-24h.parquet') GROUP BY metric ORDER BY metric"""

@@ -148,10 +148,8 @@ class Row:
     stdev: Number
     cv: str
     n: int
-    low: Number
-    high: Number
+    span: str  # width of the 24 h range, as a part of its low
     place: int | None  # of the latest value in the 24 h range, 0 to 100
-    span: str  # width of the 24 h range in percent of its low; empty where that is 0
     spark: Markup
     sampled: Markup
     behind: int  # whole minutes between the latest sample and the page's minute
@@ -182,8 +180,7 @@ class RankingPage:
     number: int
     pages: tuple[Link, ...]
     cards: tuple[Card, ...]
-    exchanges: tuple[str, ...]
-    quotes: tuple[str, ...]
+    hints: tuple[str, ...]  # exchanges and quotes, as the filter takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +215,12 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class HourRow:
-    """One clock hour of a series, as printed."""
+    """One clock hour of a market, as printed: `cells` under the columns of the table, samples per metric, of `of`."""
 
     begins: datetime
-    n: int
     of: int
-    first: Number
-    low: Number
-    high: Number
-    last: Number
-    mean: Number
+    cells: tuple[Number, ...]
+    n: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +246,6 @@ class SeriesView:
     state_text: str
     facts: tuple[Fact, ...]
     chart: Chart | None
-    hours: tuple[HourRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +255,8 @@ class MarketPage:
     frame: Frame
     market: Market
     series: tuple[SeriesView, ...]
+    columns: tuple[str, ...]
+    hours: tuple[HourRow, ...]
     alerts: tuple[Alert, ...]
     previous: Link | None
     following: Link | None

@@ -28,6 +28,9 @@ from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
 ROWS = 100
 """Rows of one page: what fits into the first round trip of a connection (14,000 bytes, compressed)."""
 
+HINTS = 30
+"""The filter suggests at most so many quotes."""
+
 STATE_ORDER = (State.FIRING, State.RESOLVING, State.NO_DATA, State.WARMING, State.OK)
 
 NAMES = {Metric.PRICE: "index", Metric.VOLUME_24H: "volume"}
@@ -49,6 +52,7 @@ def ranking_pages(content: Content, metric: Metric, objects: tuple[str, ...]) ->
     pages = tuple(Link(str(number), page_name(metric, number)) for number in numbers)
     cards = tuple(_cards(content, metric))
     markets = [content.markets[row["market"]] for row in rows]
+    hints = (*sorted({f"{one.exchange}:" for one in markets}), *sorted({f"-{one.quote}" for one in markets})[:HINTS])
     proof = Proof(
         objects=objects,
         used=sum(row["n_24h"] for row in rows),
@@ -72,17 +76,15 @@ def ranking_pages(content: Content, metric: Metric, objects: tuple[str, ...]) ->
             number=number,
             pages=pages,
             cards=cards,
-            exchanges=tuple(sorted({one.exchange for one in markets})),
-            quotes=tuple(sorted({one.quote for one in markets})),
+            hints=hints,
         )
 
 
 _SQL = """\
 SELECT market, arg_max(value, minute) AS latest, stddev_pop(value) AS stdev_24h,
   avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 1 HOUR AND minute < TIMESTAMPTZ '{at}') AS mean_1h,
-  rank() OVER (ORDER BY stddev_pop(value) DESC) AS rank, count(*) AS n_24h
-FROM read_parquet('data/*-24h.parquet') WHERE metric = '{metric}'
-GROUP BY market HAVING count(*) > 1 ORDER BY rank, market"""
+  rank() OVER (ORDER BY stdev_24h DESC) AS rank
+FROM read_parquet('data/*-24h.parquet') WHERE metric = '{metric}' GROUP BY market ORDER BY rank, market"""
 
 
 def value_of(metric: Metric, value: float | None, unit: str) -> Number:
@@ -110,7 +112,6 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
     behind = content.minutes_behind(row)
     low, high, latest = row["min_24h"], row["max_24h"], row["latest"]
     known = None not in (low, high, latest)
-    short = price if metric is Metric.PRICE else lambda value: volume(value, market.base)
     return Row(
         rank=count(row["rank"]) if row["rank"] is not None else ABSENT,
         moved=_moved(row["rank"], content.ranks_before.get((row["market"], row["metric"]))),
@@ -118,15 +119,13 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
         href=f"m/{market.slug}.html",
         latest=value_of(metric, latest, market.base),
         change=percent(row["change_24h"]),
-        mean=value_of(metric, row["mean_1h"], market.base),
+        mean=value_of(metric, row["mean_1h"], "").brief(),
         ratio=ratio_text(row, samples),
-        stdev=deviation(row["stdev_24h"], "" if metric is Metric.PRICE else market.base),
+        stdev=deviation(row["stdev_24h"], short=metric is not Metric.PRICE).brief(),
         cv=share(row["cv_24h"]),
         n=row["n_24h"],
-        low=short(low),
-        high=short(high),
-        place=(round((latest - low) / (high - low) * 100) if high > low else 50) if known else None,
-        span=f"{(high - low) / low * 100:.3g}" if known and low else "",
+        span=share((high - low) / low) if known and low else ABSENT,
+        place=(round((latest - low) / (high - low) * 20) * 5 if high > low else 50) if known else None,
         spark=sparkline(samples),
         sampled=time_tag(row["latest_minute"], clock(row["latest_minute"])),
         behind=behind,

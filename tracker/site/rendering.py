@@ -67,10 +67,10 @@ def render(
         ("markets", directory_page(content)),
         ("404", lost_page(content)),
     ):
-        files[f"{name}.html"] = _html(name, page, ("style", "status"), ("page",))
+        files[f"{name}.html"] = _html(name, page, ("style", "cards", "status"), ("page",))
     for metric in reversed(Metric):
         for one in reversed(list(ranking_pages(content, metric, objects))):
-            files[one.frame.path] = _html("ranking", one, ("style", "ranking"), ("page", "ranking"))
+            files[one.frame.path] = _html("ranking", one, ("style", "cards", "ranking"), ("page", "ranking"))
     return files
 
 

@@ -46,21 +46,16 @@ def symbol(one: Listed) -> str:
 
 
 def pairs(view: View, _path: Mapping[str, str], query: Mapping[str, str]) -> Reply:
-    """`GET /0/public/AssetPairs`: all pairs, and a dark pool of the largest."""
+    """`GET /0/public/AssetPairs`: all pairs, or some."""
     chosen = _chosen(view, query.get("pair"))
     if isinstance(chosen, Reply):
         return chosen
-    found = {name: _pair(one, altname(one)) for name, one in chosen.items()}
-    if "XXBTZUSD" in chosen and not query.get("pair"):
-        dark = _pair(chosen["XXBTZUSD"], "XBTUSD.d")
-        del dark["wsname"]
-        found["XXBTZUSD.d"] = dark
-    return _result(found)
+    return _result({name: _pair(one) for name, one in chosen.items()})
 
 
-def _pair(one: Listed, name: str) -> dict[str, Any]:
+def _pair(one: Listed) -> dict[str, Any]:
     return {
-        "altname": name,
+        "altname": altname(one),
         "wsname": f"{_LETTERS.get(one.base, one.base)}/{_LETTERS.get(one.quote, one.quote)}",
         "aclass_base": "currency",
         "base": _OLD.get(one.base, one.base),

@@ -1,9 +1,14 @@
-"""Prepare Airflow's metadata database: `python dags/tracker_setup.py`, before any component starts.
+"""Check the settings and prepare Airflow's database: `python dags/tracker_setup.py`, before any component starts.
 
 Migrates it and creates the pools that the DAGs name; a pool that is there keeps the slots someone gave it.
+A wrong setting would make every task fail: it ends this script with 1 and a line that says how to mend it.
 """
 
 from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
 
 POOLS = {
     "fetch": (4, "polls of the exchanges, each minute"),
@@ -13,6 +18,21 @@ POOLS = {
 
 
 def main() -> None:
+    check_settings()
+    prepare_database()
+
+
+def check_settings() -> None:
+    from tracker.bootstrap import build
+    from tracker.errors import TrackerError
+
+    try:
+        build(os.environ, lambda: datetime.now(UTC))  # noqa: TID251 - here the clock is read
+    except TrackerError as error:
+        sys.exit(str(error))
+
+
+def prepare_database() -> None:
     from airflow.models.pool import Pool
     from airflow.utils.db import upgradedb
 

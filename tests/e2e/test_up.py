@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -49,12 +50,11 @@ class Service:
     def api(self, path: str) -> Any:
         return json.loads(self.get(f"/api/v2{path}") or "{}")
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run as the button does; give its id."""
-        url = f"http://127.0.0.1:{self.port}/api/v2/dags/{dag_id}/dagRuns"
-        ask = Request(url, data=b'{"logical_date": null}', headers={"Content-Type": "application/json"})
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.port}/api/v2{path}"
+        ask = Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
         with urlopen(ask, timeout=30) as answer:
-            return str(json.load(answer)["dag_run_id"])
+            return dict(json.load(answer))
 
     def runs(self) -> list[dict[str, Any]]:
         return list(self.api("/dags/track_prices/dagRuns").get("dag_runs", []))
@@ -136,8 +136,14 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service
     scheduler.kill()
     service.wait(lambda: "scheduler ended with code -9" in service.log.read_text())
     service.wait(lambda: service.leader("airflow scheduler"))
-    asked = service.trigger("track_prices")
+    asked = service.post("/dags/track_prices/dagRuns", {"logical_date": None})["dag_run_id"]
     service.wait(lambda: asked in {one["dag_run_id"] for one in service.runs() if one["state"] == "success"})
+
+    now = datetime.fromisoformat(json.loads(service.get("/site/api/v1/ranking.json") or "{}")["minute"])
+    day = now.replace(hour=0, minute=0) - timedelta(days=3)
+    service.post("/backfills", {"dag_id": "load_history", "from_date": day.isoformat(), "to_date": day.isoformat()})
+    stored = service.home / "store" / "candles" / f"date={day:%Y-%m-%d}"
+    service.wait((stored / "hour=23" / "coinbase.parquet").exists)
 
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
@@ -162,3 +168,12 @@ def test_it_says_what_to_do_when_a_port_is_taken(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"port {port} (for Airflow and the site) is taken" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_ends_the_start_and_names_itself(tmp_path: Path) -> None:
+    environment = {**os.environ, "TRACKER_HOME": str(tmp_path), "TRACKER_PUBLIC_URK": "https://x.example"}
+    command = [sys.executable, "-m", "tracker", "up", "--port", str(six_free_ports())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "unknown setting TRACKER_PUBLIC_URK; did you mean TRACKER_PUBLIC_URL?" in done.stderr
+    assert marked(str(tmp_path)) == []

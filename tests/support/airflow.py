@@ -50,7 +50,7 @@ def read_dags() -> dict[str, Any]:
         assert spec.loader is not None
         setup = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(setup)
-        setup.main()
+        setup.prepare_database()
         bag = BundleDagBag(str(DAGS), bundle_path=DAGS, bundle_name="dags-folder")
         assert bag.import_errors == {}
         return dict(bag.dags)

@@ -23,7 +23,7 @@ LOOK_EVERY = 30.0
 HOUSEKEEPING_FIRST, HOUSEKEEPING_EVERY = 600.0, 86_400.0
 
 
-def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: Callable[[str], None] = print) -> int:
+def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: Callable[[str], None]) -> None:
     """Run until SIGINT or SIGTERM, then stop everything within 20 seconds; no process stays behind.
 
     `given` is the environment. Raises ConfigError when the home is in use, a port is taken, or Airflow does not
@@ -49,7 +49,6 @@ def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: C
                 began = time.monotonic()
                 supervisor.stop()
                 say(f"stopped in {time.monotonic() - began:.1f} s")
-    return 0
 
 
 class _Service:
@@ -71,7 +70,7 @@ class _Service:
         history = self._child("history", [*TRACKER, "backfill"], keep=False) if demo or fresh else None
         self._wait("Airflow's database", lambda: setup.code is not None)
         if setup.code:
-            raise ConfigError(f"Airflow's database could not be made ready; see {setup.log} … {setup.last_words()}")
+            raise ConfigError(f"{setup.last_words(500)} (all of it: {setup.log})")
         airflow = [
             self._child("api-server", [*AIRFLOW, "api-server"], patience=3.5),
             self._child("dag-processor", [*AIRFLOW, "dag-processor"], patience=3.0),

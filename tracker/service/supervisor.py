@@ -61,12 +61,12 @@ class Child:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def last_words(self) -> str:
+    def last_words(self, most: int = 160) -> str:
         """Give the last line of the log that says something."""
         with suppress(OSError), self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - 4000))
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-            return lines[-1][:160] if lines else ""
+            return lines[-1][:most] if lines else ""
         return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import requests
 import requests.adapters
+import requests.utils
 
 from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable
 from tracker.sources.machine import Pace
@@ -105,6 +107,10 @@ class Http:
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_AT_ONCE)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+        # What requests would look up in the environment for each call; .netrc is left alone: nobody logs in here.
+        self._session.trust_env = False
+        self._session.proxies.update(requests.utils.get_environ_proxies(url))
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         self._session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json"})
 
     def get(self, request: Request) -> Answer:

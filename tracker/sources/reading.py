@@ -12,22 +12,24 @@ from tracker.errors import BadAnswer
 from tracker.model import MINUTE, POLL_WITHIN, Candle, Market, Metric, Origin, Poll, Problem, Sample, Series, iso
 from tracker.sources.http import CLOCKS_APART, Answer
 
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII).fullmatch
 
 
-def number(value: object) -> float | None:
+def number(value: Any) -> float | None:
     """Read a finite number as exchanges write it, in JSON or in a string; None for anything else.
 
     >>> number("79003.89"), number(1e-06), number(""), number("NaN"), number(True), number("1_000")
     (79003.89, 1e-06, None, None, None, None)
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
+    kind = type(value)  # JSON has no subclasses; a bool is not a number here
+    if kind is float:
+        found: float = value
+    elif kind is int or (kind is str and _NUMBER(value)):
+        try:
+            found = float(value)
+        except OverflowError:
+            return None
+    else:
         return None
     return found if math.isfinite(found) else None
 
@@ -101,12 +103,13 @@ def candle(market: Market, opened: object, numbers: tuple[object, object, object
 
     Unusable: null or non-positive prices, a time that is no whole minute, a close outside [low, high].
     """
-    at = number(opened)
-    prices, traded = [price(one) for one in numbers[:4]], volume(numbers[4])
-    if at is None or at % 60 or not 0 <= at < 2**33 or traded is None or None in prices:
+    at, traded = number(opened), volume(numbers[4])
+    first, high, low, last = price(numbers[0]), price(numbers[1]), price(numbers[2]), price(numbers[3])
+    if at is None or at % 60 or not 0 <= at < 2**33 or traded is None:
         return None
-    first, high, low, last = (one for one in prices if one is not None)
-    if not low <= min(first, last) <= max(first, last) <= high:
+    if first is None or high is None or low is None or last is None:
+        return None
+    if not (low <= first <= high and low <= last <= high):
         return None
     return Candle(market, datetime.fromtimestamp(at, UTC), first, high, low, last, traded)
 

@@ -176,7 +176,7 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__PARALLELISM": "6",  # a minute, a load, four mails; an idle worker costs 42 MB
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # no password on one's own machine: see API__HOST
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{ui}/execution/",
@@ -185,6 +185,10 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         "AIRFLOW__API__BASE_URL": ui,
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        # a task outlives a restart of the API server, which takes up to half a minute
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "0.5",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "2.0",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",

@@ -1,6 +1,7 @@
 """Decide what fires: pure functions of the samples (product definitions: DESIGN.md, section 2)."""
 
 from tracker.alerts.evaluation import evaluate, history
+from tracker.alerts.explanation import Miss, explain, minutes_above, nearest_miss
 from tracker.alerts.rules import load_rules
 from tracker.alerts.silences import Silence, audible, load_silences
 from tracker.alerts.values import (
@@ -23,14 +24,18 @@ __all__ = [
     "Delivery",
     "Evaluation",
     "Event",
+    "Miss",
     "Severity",
     "Silence",
     "State",
     "Transition",
     "audible",
     "evaluate",
+    "explain",
     "history",
     "key_of",
     "load_rules",
     "load_silences",
+    "minutes_above",
+    "nearest_miss",
 ]

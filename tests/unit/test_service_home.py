@@ -101,3 +101,9 @@ def test_a_taken_port_is_named_with_who_holds_it_and_what_to_do() -> None:
 def test_a_port_outside_the_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="65530"):
         Ports(80).check(demo=False)
+
+
+def test_nobody_gets_in_without_a_password_from_another_machine(home: Home) -> None:
+    admins = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
+    assert environment({}, home, Ports(8080), demo=False)[admins] == "True"
+    assert environment({"AIRFLOW__API__HOST": "0.0.0.0"}, home, Ports(8080), demo=False)[admins] == "False"

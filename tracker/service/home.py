@@ -36,6 +36,8 @@ CHATTY = (
 )
 """Loggers that write several lines a minute while all is well; the logs of tasks are not among them."""
 
+LOCAL = "127.0.0.1"
+
 MARKETS = {True: "simulated", False: "real"}
 
 
@@ -178,9 +180,10 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "6",  # a minute, a load, four mails; an idle worker costs 42 MB
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # no password on one's own machine: see API__HOST
+        # no password on one's own machine, but never for others
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(given.get("AIRFLOW__API__HOST", LOCAL) == LOCAL),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{ui}/execution/",
-        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__HOST": LOCAL,
         "AIRFLOW__API__PORT": str(ports.api),
         "AIRFLOW__API__BASE_URL": ui,
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",

@@ -55,9 +55,9 @@ def explain(rule: AlertRule) -> list[str]:
     blind = _times(factor * Fraction(WINDOW - 1 + 100, WINDOW))
     return [
         f"{rule.name} watches the {rule.metric.label} of {where}; severity {rule.severity.value}.",
-        f"It fires when the latest value is strictly more than {rule.factor} times the mean of the hour before it{floor}.",
+        f"It fires when the latest value is strictly more than {rule.factor} times the mean of the hour before{floor}.",
         f"Exactly {rule.factor} times does not fire: both sides are compared as the decimals they are written as.",
-        f"It needs {rule.min_samples} of the {WINDOW} minutes before; with fewer the series is warming and cannot fire.",
+        f"It needs {rule.min_samples} of the {WINDOW} minutes before; with fewer it is warming and cannot fire.",
         f"After a lasting step from a flat level it stays above for so many minutes: {steps}.",
         f"It is never above for more than {ceil(WINDOW / factor)} minutes, because the mean catches up.",
         "It sees jumps: a climb that takes an hour must be many times larger to fire.",

@@ -217,6 +217,26 @@ def test_an_outage_ends_and_its_minutes_stay_missing(exchange: Exchange) -> None
     assert minutes == [9, 8, 7, 6, 5, 1, 0]
 
 
+def test_a_spike_on_demand_is_in_polls_and_candles_alike(exchange: Exchange) -> None:
+    exchange.now = exchange.now.replace(second=0)
+    usual = float(get(exchange, "/products/BTC-USD/stats")["last"])
+    exchange.misbehave("spike;market=BTC-USD;after=2;for=2;times=5")
+    polled = []
+    for _ in range(6):
+        polled.append(float(get(exchange, "/products/BTC-USD/stats")["last"]))
+        exchange.now += timedelta(minutes=1)
+    assert [round(one / usual) for one in polled] == [1, 1, 1, 5, 5, 1]
+    exchange.now -= timedelta(minutes=1)
+    closes = [row[4] for row in get(exchange, "/products/BTC-USD/candles", **span(exchange, 5))]
+    assert closes[::-1] == polled[1:]
+
+
+def test_a_volume_may_change_its_units(exchange: Exchange) -> None:
+    usual = float(get(exchange, "/products/stats")["BTC-USD"]["stats_24hour"]["volume"])
+    exchange.misbehave("units")
+    assert float(get(exchange, "/products/stats")["BTC-USD"]["stats_24hour"]["volume"]) == pytest.approx(600 * usual)
+
+
 def test_late_candles_come_in_the_end(exchange: Exchange) -> None:
     exchange.misbehave("late;seconds=180")
     newest = get(exchange, "/products/BTC-USD/candles", **span(exchange, 10))[0][0]

@@ -137,6 +137,8 @@ def test_an_answer_that_is_too_large_is_not_read(serving: Callable[..., str]) ->
         (["Retry-After: 30"], 30.0),
         (["Retry-After: Mon, 23 Nov 2026 12:00:45 GMT", "Date: Mon, 23 Nov 2026 12:00:00 GMT"], 45.0),
         (["Retry-After: Mon, 23 Nov 2026 11:00:00 GMT", "Date: Mon, 23 Nov 2026 12:00:00 GMT"], 0.0),
+        (["Retry-After: 99999999999999999999"], 3 * 86_400.0),
+        (["Retry-After: Mon, 23 Nov 2099 12:00:45 GMT", "Date: Mon, 23 Nov 2026 12:00:00 GMT"], 3 * 86_400.0),
         (["Retry-After: soon"], None),
         (["Retry-After: -3"], None),
         ([], None),

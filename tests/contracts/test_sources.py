@@ -203,6 +203,19 @@ def test_an_unfinished_candle_is_never_given(source: Source, exchange: Exchange,
     assert found[-1].minute == minute
 
 
+@pytest.mark.parametrize("seconds", [-61, -200])
+def test_when_our_clock_runs_ahead_an_unfinished_candle_is_still_not_given(
+    source: Source, exchange: Exchange, minute: datetime, seconds: int
+) -> None:
+    exchange.now = minute.replace(second=30)
+    exchange.misbehave(f"skew;seconds={-seconds}")  # the server is ahead: nothing changes
+    assert source.candles(market(source), minute - 5 * MINUTE, minute)[-1].minute == minute
+    there = exchange.now
+    ahead = SOURCES[source.exchange](Places(*[exchange.url] * 4), lambda: there - timedelta(seconds=seconds))
+    exchange.misbehave(None)
+    assert ahead.candles(market(source), minute - 5 * MINUTE, minute + DAY)[-1].minute == minute
+
+
 @pytest.mark.parametrize("fault", ["duplicates", "disorder", "disorder,duplicates"])
 def test_candles_are_in_order_once_each(source: Source, exchange: Exchange, minute: datetime, fault: str) -> None:
     one, start = market(source, "FARM"), minute - 100 * MINUTE

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.sim.faults import Fault, Faults
 from tracker.sim.tape import Columns, Listed, State, Tape, Ticker, ticker, until_now
@@ -73,7 +74,23 @@ class View:
 
     def ticker(self, market: Listed) -> Ticker | None:
         """Give the last 24 h of a market; None if it never traded."""
-        return ticker(self.tape, self.exchange, market, self.at)
+        found = ticker(self.tape, self.exchange, market, self.at)
+        if found is None or not self.faults.faults:
+            return found
+        times = self._times(market, np.array([self.seconds // 60 - 1]))[0]  # a poll shows the minute that is over
+        last = max(round(found.last * times), 1)
+        units = self._faults(market).get("units")
+        volume = round(found.volume * (600.0 if units.times is None else units.times)) if units else found.volume
+        return found._replace(last=last, high=max(found.high, last), low=min(found.low, last), volume=volume)
+
+    def _times(self, market: Listed, minutes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give what the prices of some minutes are multiplied by."""
+        times, started = np.ones(minutes.size), self.seconds / 60 - self.minutes
+        for one in self.faults.ever_of_market(market.pair, self.path):
+            if one.kind == "spike":
+                on = (minutes >= started + one.after) & (minutes < started + one.after + one.lasting)
+                times[on] *= 4.0 if one.times is None else one.times
+        return times
 
     def candles(self, market: Listed, first: int, last: int, *, filled: bool = False) -> Columns:
         """Give the candles that opened in the minutes [first, last], oldest first unless a fault says otherwise.
@@ -87,6 +104,8 @@ class View:
         for begin, end in self.faults.outages():
             found = _keep(found, (found.minute < started + begin) | (found.minute >= started + end))
         faults = self._faults(market)
+        if self.faults.faults:
+            found = _multiplied(found, self._times(market, found.minute))
         if late := faults.get("late"):
             found = _keep(found, (found.minute + 1) * 60 + _seconds(late, 180) <= self.seconds)
         if "duplicates" in faults:
@@ -135,6 +154,14 @@ def wider(columns: Columns, minutes: int) -> Columns:
 
 def _keep(columns: Columns, chosen: Any) -> Columns:
     return Columns(*(column[chosen] for column in columns))
+
+
+def _multiplied(found: Columns, times: NDArray[np.float64]) -> Columns:
+    if (times == 1).all():
+        return found
+    close = np.maximum(np.rint(found.close * times), 1).astype(np.int64)
+    high, low = np.maximum(found.high, close), np.minimum(found.low, close)
+    return found._replace(close=close, high=high, low=low)
 
 
 def _seconds(fault: Fault, default: float) -> float:

@@ -40,6 +40,8 @@ MARKETS = {
     "badvolume": "the 24 h volume is NaN",
     "vanish": "the market is in no answer",
     "delist": "the market is delisted",
+    "spike": "the price is times=X (4) what it would be",
+    "units": "the 24 h volume is times=X (600) what it would be",
     "duplicates": "candles come twice",
     "disorder": "candles come in any order",
     "late": "candles come seconds=S (180) late",
@@ -50,7 +52,7 @@ HELP = "\n".join(
         "faults: KIND[:RATE][;KEY=VALUE]… parted by commas, as 429:0.1,html:0.05 or outage;after=10;for=5",
         "  RATE from 0 to 1: of the answers, or of the markets (default 1)",
         "  after=MIN for=MIN  when, counted from the start; path=TEXT  only paths that contain it",
-        "  market=BTC-USD  only this market; retry=S seconds=S  see below",
+        "  market=BTC-USD  only this market; retry=S seconds=S times=X  see below",
         "of answers:",
         *(f"  {kind:<11}{what}" for kind, what in ANSWERS.items()),
         "of markets:",
@@ -71,6 +73,7 @@ class Fault:
     market: str = ""
     retry: float | None = None
     seconds: float | None = None
+    times: float | None = None
 
     def active(self, minutes: float) -> bool:
         """Say whether it is on at so many minutes after the start."""
@@ -101,16 +104,19 @@ class Faults:
         return None
 
     def of_market(self, pair: str, path: str, minutes: float) -> dict[str, Fault]:
-        """Give the faults of a market by kind. A rate below 1 hits the same markets all the time."""
-        return {
-            one.kind: one
+        """Give the faults that a market has now, by kind. A rate below 1 hits the same markets all the time."""
+        return {one.kind: one for one in self.ever_of_market(pair, path) if one.active(minutes)}
+
+    def ever_of_market(self, pair: str, path: str) -> list[Fault]:
+        """Give the faults that a market has at any time."""
+        return [
+            one
             for one in self.faults
             if one.kind in MARKETS
-            and one.active(minutes)
             and one.path in path
             and one.market in {"", pair}
             and _chance(f"{self.seed} {one.kind} {pair}") < one.rate
-        }
+        ]
 
     def outages(self) -> list[tuple[float, float]]:
         """Give the outages as (first, last) minutes since the start."""
@@ -152,4 +158,5 @@ _KEYS: dict[str, Callable[[Fault, str, str], Fault]] = {
     "market": lambda fault, _text, value: replace(fault, market=value),
     "retry": lambda fault, text, value: replace(fault, retry=_number(text, value)),
     "seconds": lambda fault, text, value: replace(fault, seconds=_number(text, value)),
+    "times": lambda fault, text, value: replace(fault, times=_number(text, value)),
 }

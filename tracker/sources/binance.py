@@ -28,6 +28,7 @@ class Binance:
     """Public market data of Binance; a `ports.Source`."""
 
     exchange = EXCHANGE
+    page = PAGE
 
     def __init__(self, url: str, clock: Callable[[], datetime], machine: Machine | None = None) -> None:
         """Prepare; nothing is asked yet. `machine` is shared with other processes; by default, the user's."""
@@ -60,7 +61,7 @@ class Binance:
                 if '"code":-1121' in error.text.replace(" ", ""):
                     raise UnknownMarket(f"{market}: Binance does not list it") from error
                 raise
-            found += parse_candles(answer.body, market)
+            found += reading.over(parse_candles(answer.body, market), answer)
         return reading.finished(found, start, end)
 
 

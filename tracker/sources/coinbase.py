@@ -36,6 +36,7 @@ class Coinbase:
     """Public market data of Coinbase; a `ports.Source`."""
 
     exchange = EXCHANGE
+    page = PAGE
 
     def __init__(
         self,
@@ -98,7 +99,8 @@ class Coinbase:
     def _page(self, market: Market, since: datetime, until: datetime) -> list[Candle]:
         # The exchange sometimes answers [] though there were trades, so the caller asks an empty page twice.
         try:
-            return parse_candles(self._http.get(request_candles(market, since, until)).body, market)
+            answer = self._http.get(request_candles(market, since, until))
+            return reading.over(parse_candles(answer.body, market), answer)
         except Refused as error:
             if error.status == 404 or "delisted" in error.text.lower():
                 raise UnknownMarket(f"{market}: Coinbase does not list it, or has delisted it") from error

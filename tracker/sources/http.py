@@ -17,7 +17,7 @@ import requests.adapters
 import requests.utils
 
 from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable
-from tracker.sources.machine import Pace
+from tracker.sources.machine import LONGEST_QUIET, Pace
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 10.0
@@ -71,6 +71,11 @@ class Answer:
         if said.tzinfo is None:  # "-0000" in RFC 5322: UTC without a place
             said = said.replace(tzinfo=UTC)
         return said + self.age - self.received_at
+
+    @property
+    def as_of(self) -> datetime:
+        """Until when the answer can know: the earlier of the two clocks, so that ours may run ahead."""
+        return self.received_at + min(self.skew, timedelta(0))
 
 
 class Refused(SourceRefused):
@@ -213,10 +218,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return seconds
     try:
         until, said = parsedate_to_datetime(text), parsedate_to_datetime(headers["Date"])
-        return max((until - said).total_seconds(), 0.0)
+        return min(max((until - said).total_seconds(), 0.0), LONGEST_QUIET)
     except (KeyError, ValueError, TypeError):
         return None
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text.strip()) if text and text.isascii() and text.strip().isdigit() and len(text) < 12 else None
+    if not (text and text.isascii() and text.strip().isdigit()):
+        return None
+    return min(float(text.strip()[:12]), LONGEST_QUIET)

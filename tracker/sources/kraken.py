@@ -36,6 +36,7 @@ class Kraken:
     """Public market data of Kraken; a `ports.Source`."""
 
     exchange = EXCHANGE
+    page = REACH
     reach = REACH
     """How far back from now one-minute candles go: half a day. What is older cannot be had."""
 
@@ -74,8 +75,8 @@ class Kraken:
         symbol = self._names([market]).get(market)
         if symbol is None:
             raise UnknownMarket(f"{market}: Kraken does not list it")
-        result, _ = self._ask(request_candles(symbol, start), market)
-        return reading.finished(parse_candles(result, market), start, end)
+        result, answer = self._ask(request_candles(symbol, start), market)
+        return reading.finished(reading.over(parse_candles(result, market), answer), start, end)
 
     def _names(self, markets: Iterable[Market]) -> Mapping[Market, str]:
         """Give Kraken's names of its markets: from memory, from another process, or from Kraken.

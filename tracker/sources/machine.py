@@ -26,8 +26,10 @@ from tracker.errors import RateLimited
 PATIENCE = 10.0
 """Seconds of an exchange's quiet that are waited out; for a longer one the caller is told, and may do other things."""
 
+LONGEST_QUIET = 3 * 86_400.0
+"""Seconds of quiet that are believed: Binance bans for up to three days."""
+
 _LONGEST_TURN = 120.0
-_LONGEST_QUIET = 3 * 86_400.0  # Binance bans for up to three days
 _STATE = struct.Struct("<dd")
 
 
@@ -112,7 +114,7 @@ class Pace:
         now = self._elapsed()
         with _Locked(self._path) as state:
             full, quiet = state.read(now)
-            state.write(full, max(quiet, now + min(seconds, _LONGEST_QUIET)))
+            state.write(full, max(quiet, now + min(seconds, LONGEST_QUIET)))
 
 
 class Kept:
@@ -167,7 +169,7 @@ class _Locked:
         full, quiet = _STATE.unpack(content)
         return (
             full if full <= now + _LONGEST_TURN * 2 else 0.0,
-            quiet if quiet <= now + _LONGEST_QUIET else 0.0,
+            quiet if quiet <= now + LONGEST_QUIET else 0.0,
         )
 
     def write(self, full: float, quiet: float) -> None:

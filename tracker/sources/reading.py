@@ -120,6 +120,11 @@ def finished(candles: Iterable[Candle], start: datetime, end: datetime) -> list[
     return [kept[opened] for opened in sorted(kept)]
 
 
+def over(candles: Iterable[Candle], answer: Answer) -> list[Candle]:
+    """Keep the candles that had ended when the exchange answered, by its clock too: ours may run ahead."""
+    return [one for one in candles if one.minute <= answer.as_of]
+
+
 def last_finished(end: datetime, clock: Callable[[], datetime]) -> datetime:
     """Give the last stamp at or before `end` whose candle is over: its minute has passed by our clock."""
     at = min(end, clock())

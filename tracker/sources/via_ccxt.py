@@ -50,6 +50,8 @@ class ViaCcxt:
     ccxt keeps its rate limit within one process: run such exchanges from one place.
     """
 
+    page = PAGE * MINUTE
+
     def __init__(self, exchange: str, clock: Callable[[], datetime], client: Any = None) -> None:
         """Prepare; nothing is imported or asked yet. `exchange` is `ccxt:<name>`; `client` replaces ccxt's own."""
         self.exchange = exchange

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from tracker.errors import BadAnswer, PermanentError, RetriableError
 from tracker.frames import samples_table
 from tracker.history import LOOKBACK, hours, samples
-from tracker.model import DAY, MINUTE, Candle, Market, Metric, Problem, Sample, iso, whole_hour
+from tracker.model import HOUR, MINUTE, Candle, Market, Metric, Problem, Sample, iso, whole_hour
 from tracker.ports import Source, Store
 
 AT_ONCE = 8
 """Markets asked for at the same time; the source keeps to the exchange's rate."""
+
+SETTLED = timedelta(minutes=10)
+"""Candles appear up to 7 minutes late: only an hour that ended this long ago is finished when it is loaded."""
+
+Loads = Mapping[datetime, Mapping[Metric, frozenset[Market]]]
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -25,12 +30,22 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did: `changed` are the hours whose object has other bytes than before."""
+    """What a load did. `changed`: hours whose object has other bytes than before; `skipped`: hours loaded earlier."""
 
     hours: int
     rows: int
+    skipped: int
     changed: tuple[datetime, ...]
     problems: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    hours: int = 0
+    rows: int = 0
+    skipped: int = 0
+    changed: list[datetime] = field(default_factory=list)
+    problems: dict[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +56,77 @@ class Backfill:
     store: Store
     markets: Sequence[Market]
     metrics: Sequence[Metric]
+    clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    def load(self, start: datetime, end: datetime, progress: Progress) -> Loaded:
-        """Store the samples stamped in (start, end], a day at a time: a killed load keeps its finished days.
+    def load(self, start: datetime, end: datetime, progress: Progress, *, again: bool = False) -> Loaded:
+        """Store the samples stamped in (start, end], a page of the exchange at a time.
 
-        A market that the exchange does not know, or whose answer makes no sense, becomes a problem and does not
-        hold up the others. When the exchange does not answer after several tries, that error is raised.
+        Finished hours go into the ledger and are not asked for again (unless `again`), so a killed load goes on
+        where it was. A market that the exchange does not know, or whose answer makes no sense, becomes a problem
+        and does not hold up the others. When the exchange does not answer after several tries, that error is raised.
         """
-        parts = list(_days(start, end))
+        tally = _Tally()
+        known: Loads = {} if again else self.store.ledger.loaded(self.source.exchange, whole_hour(start), end)
+        parts = list(_parts(start, end, max(self.source.page, HOUR)))
         total, done = len(parts) * len(self.markets), 0
-        problems: dict[str, Problem] = {}
-        changed: list[datetime] = []
-        rows = written = 0
         tails: dict[Market, list[Candle]] = {}
         for since, until in parts:
+            left = [market for market in self.markets if not self._is_loaded(known, since, until, market)]
+            done += len(self.markets) - len(left)
+            progress(f"{self.source.exchange} {since:%Y-%m-%d %H:%M}", done, total)
+            tails = {market: tail for market, tail in tails.items() if market in left}
+            if not left:
+                tally.skipped += len(list(hours(since, until)))
+                continue
             found: list[Sample] = []
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                asked = pool.map(lambda market: self._candles(market, since, until, tails.get(market)), self.markets)  # noqa: B023 - used up in this turn of the loop
-                for market, answer in zip(self.markets, asked, strict=True):
-                    if isinstance(answer, Problem):
-                        problems[answer.where] = answer
-                        answer = []  # noqa: PLW2901 - absent is not an error of the others
+            for market, answer in self._candles(left, since, until, tails):
+                done += 1
+                progress(f"{self.source.exchange} {since:%Y-%m-%d %H:%M}", done, total)
+                if isinstance(answer, Problem):
+                    tally.problems[answer.where] = answer
+                    tails.pop(market, None)
+                else:
                     tails[market] = answer
                     found += samples(answer, since, until, self.metrics)
-                    done += 1
-                    progress(f"{self.source.exchange} {since:%Y-%m-%d}", done, total)
-            for hour, group in groupby(sorted(found, key=_stamp), key=lambda one: whole_hour(one.minute)):
-                table = samples_table(list(group))
-                rows, written = rows + table.num_rows, written + 1
-                if self.store.write_candles(hour, self.source.exchange, table):
-                    changed.append(hour)
-        return Loaded(written, rows, tuple(changed), tuple(problems.values()))
+            self._store(found, tally)
+            self._mark(since, until, tails)
+        return Loaded(tally.hours, tally.rows, tally.skipped, tuple(tally.changed), tuple(tally.problems.values()))
+
+    def _store(self, found: Sequence[Sample], tally: _Tally) -> None:
+        for hour, group in groupby(sorted(found, key=_stamp), key=lambda one: whole_hour(one.minute)):
+            table = samples_table(list(group))
+            tally.hours, tally.rows = tally.hours + 1, tally.rows + table.num_rows
+            if self.store.write_candles(hour, self.source.exchange, table):
+                tally.changed.append(hour)
+
+    def _mark(self, since: datetime, until: datetime, answered: dict[Market, list[Candle]]) -> None:
+        """Enter the hours that were loaded from their first to their last stamp, and long enough after their end."""
+        for hour in hours(since, until):
+            last = hour + HOUR - MINUTE
+            if since < hour and last <= until and self.clock() - last >= SETTLED:
+                self.store.ledger.mark(hour, self.source.exchange, self.metrics, answered)
+
+    def _is_loaded(self, known: Loads, since: datetime, until: datetime, market: Market) -> bool:
+        return all(is_loaded(known, hour, self.metrics, market) for hour in hours(since, until))
 
     def _candles(
-        self, market: Market, since: datetime, until: datetime, known: list[Candle] | None
-    ) -> list[Candle] | Problem:
-        """Give the candles that the samples of (since, until] depend on; `known` are those of the day before."""
-        lookback = LOOKBACK if Metric.VOLUME_24H in self.metrics else DAY * 0
+        self, markets: Sequence[Market], since: datetime, until: datetime, tails: dict[Market, list[Candle]]
+    ) -> Iterator[tuple[Market, list[Candle] | Problem]]:
+        """Ask for the candles that the samples of (since, until] depend on; `tails` are those of the part before."""
+        lookback = LOOKBACK if Metric.VOLUME_24H in self.metrics else timedelta(0)
         oldest = next(hours(since, until)) - lookback
-        kept = [one for one in known or () if one.minute > oldest]
-        try:
-            return kept + self._patiently(market, since if known is not None else oldest, until)
-        except (PermanentError, BadAnswer) as error:
-            return Problem(str(market), str(error))
+
+        def ask(market: Market) -> list[Candle] | Problem:
+            tail = tails.get(market)
+            kept = [one for one in tail or () if one.minute > oldest]
+            try:
+                return kept + self._patiently(market, min(oldest, since) if tail is None else since, until)
+            except (PermanentError, BadAnswer) as error:
+                return Problem(str(market), str(error))
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from zip(markets, pool.map(ask, markets), strict=True)
 
     def _patiently(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
         for wait in _WAITS:
@@ -95,15 +137,21 @@ class Backfill:
         return self.source.candles(market, start, end)
 
 
+def is_loaded(known: Loads, hour: datetime, metrics: Sequence[Metric], market: Market) -> bool:
+    """Say whether the ledger has the hour for all metrics of a market."""
+    return all(market in known.get(hour, {}).get(metric, ()) for metric in metrics)
+
+
 def _stamp(sample: Sample) -> datetime:
     return sample.minute
 
 
-def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Cut (start, end] so that every hour's stamps, and so its object, lie in one part: after 23:59 UTC."""
+def _parts(start: datetime, end: datetime, page: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Cut (start, end] so that every hour's stamps, and so its object, lie in one part of at most a page."""
     if start >= end:
         raise ValueError(f"{iso(start)} is not before {iso(end)}")
+    whole = timedelta(hours=page // HOUR)
     while start < end:
-        midnight = (start + MINUTE).replace(hour=0, minute=0) + DAY
-        yield start, min(midnight - MINUTE, end)
-        start = midnight - MINUTE
+        until = whole_hour(start + MINUTE) + whole - MINUTE
+        yield start, min(until, end)
+        start = until

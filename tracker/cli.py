@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker import __version__
 from tracker.errors import TrackerError
-from tracker.model import DAY, HOUR, iso, whole_minute
+from tracker.model import DAY, HOUR, POLL_WITHIN, iso, whole_hour, whole_minute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,21 +112,25 @@ def _backfill(options: argparse.Namespace) -> int:
     start = options.start or end - DAY
     _in_order(options, start, end)
     with _progress() as progress:
-        report = _pipeline().load(start, end, exchange=options.exchange, progress=progress)
+        report = _pipeline().load(start, end, exchange=options.exchange, again=options.again, progress=progress)
     for problem in report["problems"]:
         print(f"  {problem['where']}: {problem['what']}", file=sys.stderr)
     changed = (
         f"{report['changed']} of {report['hours']} hour objects changed, {report['analyzed']} minutes analyzed again"
     )
-    print(f"loaded {iso(start)} to {iso(end)}: {report['rows']} samples; {changed}")
+    skipped = f" ({report['skipped']} hours were loaded before)" if report["skipped"] else ""
+    print(f"loaded {iso(start)} to {iso(end)}: {report['rows']} samples{skipped}; {changed}")
     return 0
 
 
 def _seal(options: argparse.Namespace) -> int:
-    until = options.hour + HOUR if options.hour else whole_minute(now())
+    until = options.hour + 2 * HOUR if options.hour else now()
+    if options.hour and (options.hour != whole_hour(options.hour) or options.hour + HOUR + POLL_WITHIN > now()):
+        options.fail(f"--hour {iso(options.hour)} is not a whole hour that is over")
     with _progress() as progress:
-        report = _pipeline().repair(min(until, whole_minute(now())), progress=progress)
-    print(f"filled {report['gaps']} gaps with {report['rows']} samples")
+        report = _pipeline().seal(whole_minute(until), hours_back=1 if options.hour else 26, progress=progress)
+    filled = f"filled {report['gaps']} gaps with {report['rows']} samples"
+    print(f"{filled}; {report['sealed']} hours are sealed, {report['changed']} of them anew")
     return 0
 
 
@@ -314,9 +318,12 @@ def _parser() -> argparse.ArgumentParser:
     one = command("backfill", _backfill, "load history from candles", "Doing it twice changes nothing; it never mails.")
     span(one)
     one.add_argument("--exchange", metavar="E", help="only this exchange (default: all that are watched)")
+    one.add_argument("--again", action="store_true", help="ask for hours that were loaded before as well")
 
-    one = command("seal", _seal, "fill the gaps of the last 24 h from candles", "Polled samples stay as they are.")
-    one.add_argument("--hour", type=_minute, metavar="T", help="up to the end of this hour (default: up to now)")
+    one = command("seal", _seal, "fill gaps from candles and build hour objects", "Polled samples stay as they are.")
+    one.add_argument(
+        "--hour", type=_minute, metavar="T", help="only this hour (default: all that ended in the last day)"
+    )
 
     one = command("replay", _replay, "say which alerts would have fired over stored samples", "Never mails.")
     span(one)

@@ -69,3 +69,20 @@ def gaps(present: Iterable[datetime], start: datetime, end: datetime) -> list[tu
             found.append((last, minute - MINUTE))
         last = minute
     return found
+
+
+def stretches(hours_: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Join hours that follow each other into ranges of stamps (start, end].
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> [(f"{a:%H:%M}", f"{b:%H:%M}") for a, b in stretches([noon, noon + HOUR, noon + 3 * HOUR])]
+    [('11:59', '13:59'), ('14:59', '15:59')]
+    """
+    found: list[tuple[datetime, datetime]] = []
+    for hour in sorted(hours_):
+        start, end = hour - MINUTE, hour + HOUR - MINUTE
+        if found and found[-1][1] == start:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found

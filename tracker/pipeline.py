@@ -16,12 +16,12 @@ from typing import Any
 
 from tracker.alerts import AlertRule, Event, Silence, Transition, audible, evaluate
 from tracker.alerts import history as alert_history
-from tracker.backfill import Backfill, Progress
+from tracker.backfill import Backfill, Progress, is_loaded
 from tracker.errors import ConfigError, MailRefused, TrackerError
 from tracker.frames import minutes_of, samples_table
-from tracker.history import gaps
+from tracker.history import gaps, hours, stretches
 from tracker.mail import compose
-from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, iso
+from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, iso, whole_hour, whole_minute
 from tracker.ports import Bucket, Notifier, Outbox, Source, Store
 from tracker.site import About, Feed, Status, Step, render
 from tracker.stats import summarise
@@ -263,32 +263,40 @@ class Pipeline:
     # the past --------------------------------------------------------------------------------
 
     def load(
-        self, start: datetime, end: datetime, *, exchange: str | None = None, progress: Progress = silent
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        exchange: str | None = None,
+        again: bool = False,
+        progress: Progress = silent,
     ) -> Report:
         """Load the history of (start, end] from candles, derive again what depends on it, record what would have fired.
 
-        Doing it twice changes nothing. It never mails.
+        Hours that were loaded before are not asked for again, unless `again`. Doing it twice changes nothing. It
+        never mails.
         """
         if exchange is not None and exchange not in self.sources:
             raise ConfigError(f"{exchange} is not watched; watched: {', '.join(self.sources)}")
-        end = min(end, self.clock())
+        end = min(end, whole_minute(self.clock()))
         problems: list[Problem] = []
         changed: set[datetime] = set()
-        hours = rows = 0
+        written = rows = skipped = 0
         for name in [exchange] if exchange else self.sources:
             markets, unchosen = self._markets(name)
-            backfill = Backfill(self.sources[name], self.store, markets, self.watchlist.metrics, self.sleep)
-            loaded = backfill.load(start, end, progress)
+            backfill = Backfill(self.sources[name], self.store, markets, self.watchlist.metrics, self.clock, self.sleep)
+            loaded = backfill.load(start, end, progress, again=again)
             problems += [*unchosen, *loaded.problems]
             changed |= set(loaded.changed)
-            hours, rows = hours + loaded.hours, rows + loaded.rows
+            written, rows, skipped = written + loaded.hours, rows + loaded.rows, skipped + loaded.skipped
         analyzed = self._derive_again(min(changed), max(changed) + HOUR, progress) if changed else 0
         fired = self._record_past(start, end) if changed else 0
         return {
             "start": iso(start),
             "end": iso(end),
-            "hours": hours,
+            "hours": written,
             "rows": rows,
+            "skipped": skipped,
             "changed": len(changed),
             "analyzed": analyzed,
             "would_have_fired": fired,
@@ -296,16 +304,39 @@ class Pipeline:
         }
 
     def repair(self, until: datetime, *, progress: Progress = silent) -> Report:
-        """Find the minutes of the last 24 h in which an exchange has no sample, and load them from candles."""
+        """Find the minutes of the last 24 h in which an exchange has no sample, and load their hours from candles.
+
+        An hour that was loaded already is left alone: what is missing then cannot be had, and asking again for ever
+        would not bring it.
+        """
         reports = []
         for name in self.sources:
             markets, _problems = self._markets(name)
-            stored = self.store.read(until - DAY, until, markets=markets, columns=("minute",))
+            start = until - DAY
+            stored = self.store.read(start, until, markets=markets, columns=("minute",))
+            missing = {hour for since, to in gaps(minutes_of(stored), start, until) for hour in hours(since, to)}
+            known = self.store.ledger.loaded(name, whole_hour(start), until)
+            metrics = self.watchlist.metrics
+            open_ = {hour for hour in missing if not all(is_loaded(known, hour, metrics, one) for one in markets)}
             reports += [
-                self.load(start, end, exchange=name, progress=progress)
-                for start, end in gaps(minutes_of(stored), until - DAY, until)
+                self.load(since, min(to, until), exchange=name, progress=progress) for since, to in stretches(open_)
             ]
         return {"gaps": len(reports), "rows": sum(report["rows"] for report in reports), "loads": reports}
+
+    def seal(self, until: datetime, *, hours_back: int = 26, progress: Progress = silent) -> Report:
+        """Close the gaps of the last 24 h, then build the hour objects of the hours that ended before `until`.
+
+        An hour is over POLL_WITHIN after its last minute: until then a poll may still come.
+        """
+        repaired = self.repair(until, progress=progress)
+        last = whole_hour(until - POLL_WITHIN) - HOUR
+        sealed = [self.store.seal(last - n * HOUR) for n in reversed(range(hours_back))]
+        return {
+            "gaps": repaired["gaps"],
+            "rows": repaired["rows"],
+            "sealed": sum(one.rows > 0 for one in sealed),
+            "changed": sum(one.changed for one in sealed),
+        }
 
     def _derive_again(self, since: datetime, until: datetime, progress: Progress) -> int:
         """Write again the summaries whose window the changed samples touch."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.alerts import Backlog, Batch, Delivery, Transition
-from tracker.model import Candle, Listing, Market, Poll
+from tracker.model import Candle, Listing, Market, Metric, Poll
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -21,6 +21,8 @@ class Source(Protocol):
     """One exchange's public market data."""
 
     exchange: str
+    page: timedelta
+    """The longest stretch of candles that one call gives."""
 
     def listings(self) -> list[Listing]:
         """List every spot market the exchange knows, delisted ones included where it still names them."""
@@ -43,8 +45,27 @@ class Source(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """Which hours of history were loaded, so that none is asked for twice."""
+
+    def mark(self, hour: datetime, exchange: str, metrics: Iterable[Metric], markets: Iterable[Market]) -> None:
+        """Add markets to what is loaded of an hour."""
+        ...
+
+    def loaded(
+        self, exchange: str, start: datetime, end: datetime
+    ) -> Mapping[datetime, Mapping[Metric, frozenset[Market]]]:
+        """Give, by hour of [start, end], the markets whose metrics were loaded."""
+        ...
+
+
 class Store(Protocol):
     """Samples and what was derived from them, as Parquet objects under one root (DESIGN.md, section 4)."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The hours of history that were loaded."""
+        ...
 
     def write_minute(self, minute: datetime, exchange: str, samples: pa.Table) -> None:
         """Replace the object of this minute and exchange: killed at any instant, the old or the new one is there."""
@@ -68,6 +89,10 @@ class Store(Protocol):
         """Give the samples stamped in (start, end]: one row per (series, minute), a poll before a candle,
         sorted by market, metric, minute, wherever the rows lie. Schema `frames.SAMPLES`, or the `columns` of it.
         """
+        ...
+
+    def seal(self, hour: datetime) -> Any:
+        """Build the hour's object from its minute and candle objects; a pure function of them, done again at will."""
         ...
 
     def write_summary(self, minute: datetime, summary: pa.Table) -> None:

@@ -214,7 +214,7 @@ def test_without_a_mail_server_the_error_says_which_connection_to_set(world):
 def test_history_loaded_twice_changes_nothing(world):
     first = world.pipeline.load(NOON - 3 * HOUR, NOON)
     before = world.bytes_of("store/candles")
-    again = world.pipeline.load(NOON - 3 * HOUR, NOON)
+    again = world.pipeline.load(NOON - 3 * HOUR, NOON, again=True)
     assert (first["changed"], again["changed"]) == (4, 0)
     assert world.bytes_of("store/candles") == before
 
@@ -236,7 +236,28 @@ def test_repair_fills_the_minutes_of_a_standstill_and_leaves_polls_alone(world):
     world.now = NOON + 40 * MINUTE
     report = world.pipeline.repair(NOON + 31 * MINUTE)
     stored = world.pipeline.store.read(NOON - DAY, NOON + 31 * MINUTE, markets=[BTC], columns=("minute",))
-    assert report["gaps"] == 2  # the day before the first poll, and the standstill
+    assert report["gaps"] == 1  # the day before the first poll and the standstill, as one range
     assert stored.num_rows >= 1440
     assert world.bytes_of("store/minute") == polled
     assert world.pipeline.repair(NOON + 31 * MINUTE)["gaps"] == 0
+
+
+def test_what_candles_cannot_give_is_not_asked_for_for_ever(world):
+    silent = {NOON - n * MINUTE for n in range(200, 484)}
+    world.source.price = lambda _market, minute: None if minute in silent else 10.0
+    assert world.pipeline.repair(NOON)["gaps"] == 1
+    world.source.calls.clear()
+    world.now = NOON + 15 * MINUTE
+    assert world.pipeline.repair(NOON)["gaps"] == 0
+    assert [call for call in world.source.calls if call[0] == "candles"] == []
+
+
+def test_sealed_hours_hold_what_the_minutes_and_candles_held(world):
+    world.minute(NOON)
+    world.now = NOON + 2 * HOUR
+    world.pipeline.repair(NOON + 2 * HOUR)
+    before = world.pipeline.store.read(NOON - DAY, NOON + HOUR)
+    assert world.pipeline.seal(NOON + 2 * HOUR)["changed"] == 23
+    assert (world.folder / "store/hour/date=2026-03-02/hour=12/hour.parquet").is_file()
+    assert world.pipeline.store.read(NOON - DAY, NOON + HOUR).equals(before)
+    assert world.pipeline.seal(NOON + 2 * HOUR)["changed"] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Metric, Origin, Poll, Sample, Series
@@ -21,6 +21,7 @@ class FakeSource:
     price: Callable[[Market, datetime], float | None]
     clock: Callable[[], datetime]
     exchange: str = "coinbase"
+    page: timedelta = timedelta(hours=5)
     volume: float = 1.0
     failures: dict[object, list[Exception]] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -11,16 +12,20 @@ from tracker.backfill import Backfill
 from tracker.errors import BadAnswer, RateLimited, SourceUnavailable, UnknownMarket
 from tracker.history import LOOKBACK
 from tracker.model import DAY, HOUR, MINUTE, Market, Metric
+from tracker.objects import Objects
+from tracker.store.ledger import Ledger
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+NUMBERS = count()
 BTC, ETH = Market("coinbase", "BTC", "USD"), Market("coinbase", "ETH", "USD")
 
 
 class Remembering:
-    """A store that keeps the last table of each hour and says whether it is another one."""
+    """A store that keeps the last table of each hour and says whether it is another one; its ledger is a real one."""
 
     def __init__(self):
         self.hours = {}
+        self.ledger = Ledger(Objects(f"memory://{id(self)}-{next(NUMBERS)}"))
 
     def write_candles(self, hour, exchange, samples):
         changed = self.hours.get((hour, exchange)) != samples
@@ -32,12 +37,10 @@ def source(**more) -> FakeSource:
     return FakeSource([BTC, ETH], lambda _market, minute: 10.0 + minute.minute, lambda: MIDNIGHT + 9 * DAY, **more)
 
 
-def loading(exchange: FakeSource, start, end, *, markets=(BTC, ETH), store=None, waits=None):
-    steps = []
-    backfill = Backfill(
-        exchange, store or Remembering(), markets, tuple(Metric), (waits if waits is not None else []).append
-    )
-    loaded = backfill.load(start, end, lambda what, done, total: steps.append((done, total)))
+def loading(exchange: FakeSource, start, end, *, markets=(BTC, ETH), store=None, waits=None, again=False):
+    steps, waits = [], [] if waits is None else waits
+    backfill = Backfill(exchange, store or Remembering(), markets, tuple(Metric), exchange.clock, waits.append)
+    loaded = backfill.load(start, end, lambda _what, done, total: steps.append((done, total)), again=again)
     return backfill.store, loaded, steps
 
 
@@ -49,31 +52,69 @@ def test_each_hour_becomes_one_object_with_every_market():
     assert loaded.problems == ()
 
 
-def test_loading_twice_changes_nothing():
+def test_loading_again_changes_nothing():
     store, first, _ = loading(source(), MIDNIGHT, MIDNIGHT + 2 * HOUR)
-    _, again, _ = loading(source(), MIDNIGHT, MIDNIGHT + 2 * HOUR, store=store)
+    _, again, _ = loading(source(), MIDNIGHT, MIDNIGHT + 2 * HOUR, store=store, again=True)
     assert len(first.changed) == 3
-    assert again.changed == ()
+    assert (again.changed, again.hours) == ((), 3)
 
 
-def test_the_next_day_asks_only_for_itself():
+def test_the_next_page_asks_only_for_itself():
     exchange = source()
-    loading(exchange, MIDNIGHT, MIDNIGHT + 2 * DAY, markets=[BTC])
-    first, second = MIDNIGHT + DAY - MINUTE, MIDNIGHT + 2 * DAY - MINUTE
+    start = MIDNIGHT - MINUTE
+    loading(exchange, start, start + 11 * HOUR, markets=[BTC])
     assert exchange.calls == [
-        ("candles", BTC, MIDNIGHT - LOOKBACK, first),
-        ("candles", BTC, first, second),
-        ("candles", BTC, second, MIDNIGHT + 2 * DAY),
+        ("candles", BTC, MIDNIGHT - LOOKBACK, start + 5 * HOUR),
+        ("candles", BTC, start + 5 * HOUR, start + 10 * HOUR),
+        ("candles", BTC, start + 10 * HOUR, start + 11 * HOUR),
     ]
 
 
-def test_days_at_once_equal_each_day_alone():
-    start, middle, end = (MIDNIGHT + n * DAY - MINUTE for n in range(3))
+def test_a_range_at_once_equals_its_parts_alone():
+    start, middle, end = (MIDNIGHT + n * HOUR - MINUTE for n in (0, 7, 24))
     together, whole, _ = loading(source(), start, end)
     apart, _, _ = loading(source(), start, middle)
     loading(source(), middle, end, store=apart)
     assert together.hours == apart.hours
-    assert len(whole.changed) == whole.hours == 48  # each hour is written once
+    assert len(whole.changed) == whole.hours == 24  # each hour is written once
+
+
+def test_a_killed_load_goes_on_where_it_was():
+    exchange = source()
+    whole, asked = exchange.candles, []
+
+    def dies_in_the_third_page(market, start, end):
+        if end > MIDNIGHT + 10 * HOUR and len(asked) < 99:
+            asked.append(end)
+            raise KeyboardInterrupt
+        return whole(market, start, end)
+
+    exchange.candles = dies_in_the_third_page
+    store, start = Remembering(), MIDNIGHT - MINUTE
+    with pytest.raises(KeyboardInterrupt):
+        loading(exchange, start, start + 15 * HOUR, store=store)
+    exchange.candles = whole
+    exchange.calls.clear()
+    _, resumed, _ = loading(exchange, start, start + 15 * HOUR, store=store)
+    uninterrupted, _, _ = loading(source(), start, start + 15 * HOUR)
+    assert store.hours == uninterrupted.hours
+    assert (resumed.skipped, resumed.hours) == (10, 5)
+    assert {call[2:] for call in exchange.calls} == {(MIDNIGHT + 10 * HOUR - LOOKBACK, start + 15 * HOUR)}
+
+
+def test_a_market_that_is_new_on_the_list_is_loaded_alone():
+    exchange, start = source(), MIDNIGHT - MINUTE
+    store, _, _ = loading(exchange, start, start + 5 * HOUR, markets=[BTC])
+    exchange.calls.clear()
+    loading(exchange, start, start + 5 * HOUR, store=store)
+    assert {call[1] for call in exchange.calls} == {ETH}
+
+
+def test_an_hour_is_finished_only_when_its_late_candles_are_there():
+    exchange, start = source(), MIDNIGHT - MINUTE
+    exchange.clock = lambda: MIDNIGHT + 5 * HOUR
+    store, _, _ = loading(exchange, start, start + 5 * HOUR)
+    assert sorted(store.ledger.loaded("coinbase", MIDNIGHT, MIDNIGHT + DAY)) == [MIDNIGHT + n * HOUR for n in range(4)]
 
 
 @pytest.mark.parametrize("error", [UnknownMarket("gone"), BadAnswer("HTML instead of JSON")])
@@ -93,20 +134,20 @@ def test_a_passing_failure_is_waited_out_as_long_as_the_exchange_asks():
     assert loaded.problems == ()
 
 
-def test_an_exchange_that_stays_away_ends_the_load_and_keeps_the_days_before():
+def test_an_exchange_that_stays_away_ends_the_load_and_keeps_the_pages_before():
     exchange = source()
     whole = exchange.candles
 
-    def one_day_only(market, start, end):
-        if end > MIDNIGHT + DAY:
+    def ten_hours_only(market, start, end):
+        if end > MIDNIGHT + 10 * HOUR:
             raise SourceUnavailable("coinbase: HTTP 503")
         return whole(market, start, end)
 
-    exchange.candles = one_day_only
+    exchange.candles = ten_hours_only
     store = Remembering()
     with pytest.raises(SourceUnavailable, match="503"):
         loading(exchange, MIDNIGHT, MIDNIGHT + 2 * DAY, store=store)
-    assert len(store.hours) == 24
+    assert len(store.hours) == 10
 
 
 def test_an_empty_range_is_refused():

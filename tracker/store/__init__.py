@@ -15,13 +15,15 @@ from tracker.model import DAY, HOUR, MINUTE, Listing, Market, MarketStatus, Orig
 from tracker.objects import Objects
 from tracker.store import layout, parquet
 from tracker.store.hours import Hours, Sealed
+from tracker.store.ledger import Ledger
+from tracker.store.upkeep import Expired, Retention, expire
 
 KEY = ("market", "metric", "minute")
 """The columns that tell samples apart; with `value` all that statistics need."""
 
 TRIES = 5
 
-__all__ = ["KEY", "ParquetStore", "Sealed"]
+__all__ = ["KEY", "Expired", "ParquetStore", "Retention", "Sealed"]
 
 
 class ParquetStore:
@@ -33,6 +35,7 @@ class ParquetStore:
     def __init__(self, url: str) -> None:
         self.objects = Objects(url)
         self._hours = Hours(self.objects)
+        self.ledger = Ledger(self.objects)
 
     def write_minute(self, minute: datetime, exchange: str, samples: pa.Table) -> None:
         """Replace the object of this minute and exchange. PermanentError names the first row that is refused."""
@@ -112,6 +115,10 @@ class ParquetStore:
         if start < end:
             for table in self._hours.read(start, end, wanted, files):
                 yield between(table, start, end, chosen)
+
+    def expire(self, now: datetime, keep: Retention) -> Expired:
+        """Delete what `keep` no longer covers at `now`; the inputs of an hour only once it is sealed and verified."""
+        return expire(self.objects, now, keep)
 
     def write_summary(self, minute: datetime, summary: pa.Table) -> None:
         """Replace the summary of this minute."""

@@ -1,0 +1,57 @@
+"""Which hours of an exchange's history were loaded, and for which series: so that none is asked for twice.
+
+`loads/date=YYYY-MM-DD/hour=HH/<exchange>.json`: {metric: [markets]}. What a load found nothing for was asked for as
+well: no trade, or an outage of the exchange. Deleting the folder makes every hour be loaded again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from tracker.errors import CorruptObject
+from tracker.model import DAY, Market, Metric
+from tracker.objects import Objects
+from tracker.store import layout
+
+Series = Mapping[Metric, frozenset[Market]]
+
+
+class Ledger:
+    """The loads of history under a store's root."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def mark(self, hour: datetime, exchange: str, metrics: Iterable[Metric], markets: Iterable[Market]) -> None:
+        """Add markets to what is loaded of an hour."""
+        path, new = f"{layout.folder('loads', hour)}/{layout.safe_name(exchange)}.json", list(markets)
+
+        def change(old: bytes | None) -> bytes:
+            known = _read(old, path)
+            both = {**known, **{metric: known.get(metric, frozenset()).union(new) for metric in metrics}}
+            rows = {metric.value: sorted(map(str, found)) for metric, found in sorted(both.items())}
+            return json.dumps(rows, indent=0, ensure_ascii=False).encode()
+
+        self._objects.update(path, change)
+
+    def loaded(self, exchange: str, start: datetime, end: datetime) -> dict[datetime, Series]:
+        """Give, by hour of [start, end], the markets whose metrics were loaded."""
+        found: dict[datetime, Series] = {}
+        name, at = f"/{layout.safe_name(exchange)}.json", start
+        while at.date() <= end.date():
+            for one in self._objects.list(layout.day("loads", at)):
+                hour = layout.stamp(one.path)
+                if hour and start <= hour <= end and one.path.endswith(name):
+                    found[hour] = _read(self._objects.get(one.path), one.path)
+            at += DAY
+        return found
+
+
+def _read(data: bytes | None, path: str) -> dict[Metric, frozenset[Market]]:
+    try:
+        rows = json.loads(data or b"{}")
+        return {Metric(metric): frozenset(map(Market.parse, markets)) for metric, markets in rows.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CorruptObject(f"{path} is not a list of loaded markets ({error}); delete it, and load again") from error

@@ -1,7 +1,7 @@
 // Charts: a cross-hair that follows the pointer or the slider and reads out the exact sample.
 function chart(figure) {
   const data = figure.dataset, plot = figure.querySelector('.plot'), slider = figure.querySelector('input'), out = figure.querySelector('output');
-  const hair = doc.createElement('i'), values = [], [digits, text] = data.v.split(' '), d = +digits.replace('~', ''), about = digits[0] == '~' ? '≈ ' : '';
+  const hair = doc.createElement('i'), values = [], [first, text] = data.v.split(' '), unit = first.replace('~', ''), d = (unit.split('.')[1] || '').length, about = unit != first ? '≈ ' : '';
   hair.className = 'hair';
   hair.hidden = true;
   plot.append(hair);
@@ -12,10 +12,10 @@ function chart(figure) {
     number += (x & 31) * 2 ** shift;
     if (x > 31) { shift += 5; continue; }
     const step = Math.floor(number / 2);
-    gap ? values.length += step : values.push((sum += number % 2 ? -step : step) / 10 ** d);
+    gap ? values.length += step : values.push((sum += number % 2 ? -step : step) * unit);
     number = shift = gap = 0;
   }
-  const end = +doc.body.dataset.at, say = (v, more = 0) => v.toLocaleString('en', { minimumFractionDigits: Math.max(0, Math.min(d, 2)), maximumFractionDigits: Math.max(0, d + more) });
+  const end = +doc.body.dataset.at, say = (v, more = 0) => v.toLocaleString('en', { minimumFractionDigits: Math.min(d, 2), maximumFractionDigits: d + more });
   function read(i) {
     i = Math.max(0, Math.min(1439, i));
     slider.value = i;

@@ -16,13 +16,10 @@ function age() {
   }
 }
 function zone() {
-  const local = keep('zone') == 'local', two = n => String(n).padStart(2, 0);
-  const off = -new Date().getTimezoneOffset(), a = Math.abs(off);
-  const name = local ? 'UTC' + (off < 0 ? '−' : '+') + two(a / 60 | 0) + ':' + two(a % 60) : 'UTC';
+  const local = keep('zone') == 'local', name = local ? new Date().toTimeString().slice(9, 17) : 'UTC';
   for (const t of doc.querySelectorAll('time')) {
-    const utc = t.dataset.utc ??= t.textContent, d = new Date(t.dateTime);
-    const hm = two(d.getHours()) + ':' + two(d.getMinutes());
-    t.textContent = !local ? utc : utc.length < 6 ? hm : d.getFullYear() + '-' + two(d.getMonth() + 1) + '-' + two(d.getDate()) + ' ' + hm + ' ' + name;
+    const utc = t.dataset.utc ??= t.textContent, full = new Date(t.dateTime).toLocaleString('sv').slice(0, 16);
+    t.textContent = !local ? utc : utc[5] ? full + ' ' + name : full.slice(11);
   }
   for (const z of doc.querySelectorAll('.zone')) z.textContent = name;
   el('zone').textContent = local ? 'Show UTC' : 'Show local time';

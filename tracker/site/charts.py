@@ -6,6 +6,7 @@ is never in the SVG, where it would shrink with the page; ticks are laid around 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ COLUMN = 4
 GAP = 4
 """So many minutes without a sample, and more, break the line and are shaded."""
 
-MEAN_EVERY = 10
+MEAN_EVERY = 15
 """Minutes between two points of the 1 h mean, which moves slowly."""
 
 LIMIT_SHOWN_FROM = 2.0
@@ -39,9 +40,6 @@ LIMIT_SHOWN_FROM = 2.0
 
 HOVER_DIGITS = 6
 """Significant digits of the values that hovering reads out: as many as a price is printed with."""
-
-HOVER_LENGTH = 2200
-"""Characters of hover data of one chart, at most: two of them, compressed, fit the page into its budget."""
 
 SPARK_EVERY = 90
 """Minutes between two points of a sparkline: what fits 100 of them into a page's budget."""
@@ -178,11 +176,12 @@ def chart(
     min_samples: int,
     bands: Sequence[Band] = (),
     short: bool = False,
+    hover_bytes: int = 2000,
 ) -> Chart | None:
     """Draw the window of one series that ends at `minute`; None without samples.
 
     `name` begins the sentence that says the chart in words; `factor` is that of the alert line, None for none;
-    `short` writes ticks from a million on as 1.2 M.
+    `short` writes ticks from a million on as 1.2 M; `hover_bytes` is what `encode` may take.
     """
     if not len(samples):
         return None
@@ -217,7 +216,7 @@ def chart(
         last_at=scale.percent(last) if recent else None,
         last_text=_tick(decimal(last), Decimal(0), short),
         note=note,
-        hover=encode(samples),
+        hover=encode(samples, hover_bytes),
         has_limit=in_view,
         has_gap=bool(missing),
         has_alert=bool(bands),
@@ -260,7 +259,7 @@ def _y_ticks(scale: Scale, short: bool) -> tuple[Tick, ...]:
         if 3 <= at <= 97 and (value >= 0 or scale.low >= 0):
             found.append(Tick(at, _tick(value, step, short)))
         value += step
-    return tuple(found)
+    return tuple(found) if len({one.text for one in found}) == len(found) else ()
 
 
 def _tick(value: Decimal, step: Decimal, short: bool) -> str:
@@ -311,28 +310,32 @@ def _sentence(name: str, samples: Samples, minute: datetime, bands: Sequence[Ban
     )
 
 
-def encode(samples: Samples, digits: int = HOVER_DIGITS) -> str:
-    """Write all samples for the reader's browser: decimals, a space, then each minute's difference to the one before.
+def encode(samples: Samples, most: int = 2000) -> str:
+    """Write all samples for the reader's browser: a unit, a space, then each minute's difference to the one before.
 
-    Differences count units of the last decimal, as base 64 VLQ of source maps: five bits a character, lowest first,
-    the lowest bit of all is the sign, 32 says that more follow; the characters are `?` to `~`. `!` and a number is so
-    many minutes without a sample. The decimals (below 0: zeros) are those the values have, at most as many as give the
-    largest value `digits` significant digits; fewer where the text would be longer than HOVER_LENGTH, and
-    then a `~` comes first.
+    Differences count units, as base 64 VLQ of source maps: five bits a character, lowest first, the lowest bit of all
+    is the sign, 32 says that more follow; the characters are `?` to `~`. `!` and a number is so many minutes without a
+    sample. The unit is the last decimal of the values, or the sixth significant digit of the largest. Where that takes
+    more than `most` bytes, compressed, the unit grows until it does not, and a `~` comes first.
 
     >>> encode(Samples(np.array([1, 2, 3, 1440]), np.array([1.5, 1.5, 1.25, 2])))
-    '2 kH?r@!wxAuC'
+    '0.01 kH?r@!wxAuC'
     """
-    decimals = digits - 1 - decimal(float(samples.values.max())).adjusted()
-    while decimals > 0 and (np.round(samples.values, decimals - 1) == samples.values).all():
-        decimals -= 1
-    steps = np.diff(np.rint(samples.values * 10.0**decimals).astype(np.int64), prepend=0)
-    words = [_vlq(number) for number in (np.abs(steps) * 2 + (steps < 0)).tolist()]
+    last = HOVER_DIGITS - 1 - decimal(float(samples.values.max())).adjusted()
+    while last > 0 and (np.round(samples.values, last - 1) == samples.values).all():
+        last -= 1
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
-    for index in reversed(np.flatnonzero(skipped).tolist()):
-        words.insert(index, f"!{_vlq(2 * int(skipped[index]))}")
-    text = f"{'~' if digits < HOVER_DIGITS else ''}{decimals} {''.join(words)}"
-    return text if len(text) <= HOVER_LENGTH or digits <= 3 else encode(samples, digits - 1)
+    absent = [(int(index), f"!{_vlq(2 * int(skipped[index]))}") for index in np.flatnonzero(skipped)[::-1]]
+    for growth in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
+        unit = growth * Decimal(1).scaleb(-last)
+        steps = np.diff(np.rint(samples.values / float(unit)).astype(np.int64), prepend=0)
+        words = [_vlq(number) for number in (np.abs(steps) * 2 + (steps < 0)).tolist()]
+        for index, word in absent:
+            words.insert(index, word)
+        text = f"{unit:f} {''.join(words)}"
+        if len(zlib.compress(text.encode())) <= most:
+            break
+    return text if growth == 1 else f"~{text}"
 
 
 @lru_cache(maxsize=4096)

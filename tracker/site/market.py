@@ -27,6 +27,9 @@ from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples, hours
 
 SHOWN_ALERTS = 20
 
+HOVER_BYTES = {Metric.PRICE: 2000, Metric.VOLUME_24H: 1200}
+"""What the samples of a chart may take, compressed: both fit the page into its budget of 14,000 bytes."""
+
 
 def market_page(
     content: Content,
@@ -93,6 +96,7 @@ def _view(content: Content, series: Series, row: Summary) -> SeriesView:
             min_samples=rule.min_samples if rule else HOUR_MINUTES // 2,
             bands=bands(content, series),
             short=not is_price,
+            hover_bytes=HOVER_BYTES[metric],
         ),
     )
 

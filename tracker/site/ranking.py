@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tracker.alerts import State
 from tracker.model import Market, Metric, Series, iso
 from tracker.site.charts import sparkline
-from tracker.site.content import Content, Summary, state_words
+from tracker.site.content import Content, Summary, words
 from tracker.site.formats import (
     ABSENT,
     Number,
@@ -112,6 +112,7 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
     behind = content.minutes_behind(row)
     low, high, latest = row["min_24h"], row["max_24h"], row["latest"]
     known = None not in (low, high, latest)
+    drawn = known and metric is Metric.PRICE  # the wider numbers of volumes leave no bytes for it
     return Row(
         rank=count(row["rank"]) if row["rank"] is not None else ABSENT,
         moved=_moved(row["rank"], content.ranks_before.get((row["market"], row["metric"]))),
@@ -125,12 +126,12 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
         cv=share(row["cv_24h"]),
         n=row["n_24h"],
         span=share((high - low) / low) if known and low else ABSENT,
-        place=(round((latest - low) / (high - low) * 20) * 5 if high > low else 50) if known else None,
+        place=(round((latest - low) / (high - low) * 20) * 5 if high > low else 50) if drawn else None,
         spark=sparkline(samples),
         sampled=time_tag(row["latest_minute"], clock(row["latest_minute"])),
         behind=behind,
         state=state,
-        state_text=state_words(state, row, content.rule(metric), behind),
+        state_text=words(state),
     )
 
 

@@ -44,8 +44,10 @@ class Backend(Protocol):
     def get(self, path: str) -> bytes | None: ...
     def put(self, path: str, data: bytes, headers: Headers) -> None: ...
     def create(self, path: str, data: bytes, headers: Headers) -> bool: ...
+    def prove(self) -> None: ...
     def update(self, path: str, change: Change, headers: Headers) -> bool: ...
     def list(self, prefix: str, after: str) -> list[ObjectInfo]: ...
+    def folders(self, prefix: str) -> tuple[str, ...]: ...
     def delete(self, paths: Iterable[str]) -> None: ...
     def sweep(self, before: float) -> int: ...
 
@@ -89,13 +91,24 @@ class Objects:
 
         Locally under `flock`, on S3 by If-Match: there `change` is called again with what another writer
         left, or, when an answer got lost, with its own result. What else `change` depends on it must read inside the
-        call; it must not update another object.
+        call; it must not update another object. ConfigError where an S3 server ignores conditions.
         """
         return self._here().update(_checked(path), change, Headers(content_type, cache_control))
+
+    def prove(self) -> None:
+        """See that conditional writes are refused when they should be; ConfigError says what is not.
+
+        On S3 every process looks before its first conditional write; the proof is kept beside the data.
+        """
+        self._here().prove()
 
     def list(self, prefix: str = "", after: str = "") -> list[ObjectInfo]:
         """List the objects in the folder `prefix` and below, sorted by path; only those whose path is above `after`."""
         return self._here().list(_checked(prefix) if prefix else "", after)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """List the folders directly in the folder `prefix`, as paths, sorted."""
+        return self._here().folders(_checked(prefix))
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; one that is not there is no error."""

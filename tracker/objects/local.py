@@ -65,10 +65,22 @@ class Folder:
         with _explained(prefix):
             return sorted(self._walk(prefix, after))
 
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        with _explained(prefix), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = (f"{prefix}/{entry.name}" for entry in os.scandir(self.root / prefix) if entry.is_dir())
+            return tuple(sorted(found))
+        return ()
+
+    def prove(self) -> None:
+        """Nothing to see: `flock` and `link` are the kernel's. Both may fail on network file systems."""
+
     def delete(self, paths: Iterable[str]) -> None:
         for path in paths:
             with _explained(path):
-                (self.root / path).unlink(missing_ok=True)
+                try:
+                    (self.root / path).unlink()
+                except FileNotFoundError:
+                    continue
                 with contextlib.suppress(OSError):  # not empty, or gone already
                     for folder in list((self.root / path).relative_to(self.root).parents)[:-1]:
                         (self.root / folder).rmdir()
@@ -102,21 +114,25 @@ class Folder:
         """Make the folder, move, and make both durable; another process may remove the empty folder in between."""
         target = self.root / path
         for _ in range(100):
-            self._make(target.parent)
             try:
+                self._make(target.parent)
                 move(target)
+                _sync(target.parent)
             except FileNotFoundError:
-                continue
-            _sync(target.parent)
+                if not os.path.lexists(target):
+                    continue
             return
         raise StoreUnavailable(f"{path}: its folder is deleted as often as it is made; stop what cleans {self.root}")
 
     def _make(self, folder: Path) -> None:
         if folder.is_dir():
             return
-        if folder != self.root:
+        if folder == self.root:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
             self._make(folder.parent)
-        folder.mkdir(parents=folder == self.root, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # of another writer, or gone again: the move will tell
+                folder.mkdir()
         _sync(folder.parent)
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _TRIES = 30
 _AT_ONCE = 1000  # keys in one S3 DeleteObjects
+_NO_ACCESS = ("403 Forbidden", "401 Unauthorized")
+_PROOF = ".probe/conditional-writes"
 _ABSENT = (FileNotFoundError, refused.NotFoundError)
 _used_by: int | None = None
 _MEMORIES: dict[str, MemoryStore] = {}
@@ -29,7 +32,7 @@ _MEMORIES: dict[str, MemoryStore] = {}
 
 def s3(bucket: str, prefix: str) -> Remote:
     """Open a bucket as the AWS_* variables of the environment say."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    endpoint = _endpoint()
     options: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
     if endpoint.startswith("http://"):
         options["allow_http"] = True
@@ -59,8 +62,10 @@ class Remote:
             )
         _used_by = os.getpid()
         self._store = store
-        self._root = root
+        self.root = root
         self._sends_headers = sends_headers
+        self._server = _endpoint() or "Amazon S3"
+        self._proven = False
 
     def get(self, path: str) -> bytes | None:
         found = self._versioned(path)
@@ -71,6 +76,7 @@ class Remote:
             self._put(path, data, headers, "overwrite")
 
     def create(self, path: str, data: bytes, headers: Headers) -> bool:
+        self._prove_once()
         with self._explained(path):
             try:
                 self._put(path, data, headers, "create")
@@ -79,6 +85,7 @@ class Remote:
             return True
 
     def update(self, path: str, change: Change, headers: Headers) -> bool:
+        self._prove_once()
         mine: bytes | None = None
         for attempt in range(_TRIES):
             found = self._versioned(path)
@@ -94,7 +101,7 @@ class Remote:
                 else:
                     return True
             time.sleep(random.uniform(0, min(0.5, 0.005 * 2**attempt)))  # noqa: S311 - spreads the writers
-        raise Conflict(f"{self._root}{path}: others changed it {_TRIES} times while we tried; try again")
+        raise Conflict(f"{self.root}{path}: others changed it {_TRIES} times while we tried; try again")
 
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with self._explained(prefix):
@@ -103,7 +110,12 @@ class Remote:
                 ObjectInfo(meta["path"], meta["size"], _md5(meta["e_tag"]) if self._sends_headers else None)
                 for page in pages
                 for meta in page
+                if not meta["path"].startswith(".")
             )
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        with self._explained(prefix):
+            return tuple(sorted(obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]))
 
     def delete(self, paths: Iterable[str]) -> None:
         rest = list(paths)
@@ -111,6 +123,39 @@ class Remote:
             part, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
             with self._explained(part[0]), contextlib.suppress(*_ABSENT):
                 obstore.delete(self._store, part)
+
+    def prove(self) -> None:
+        path = f".probe/{uuid.uuid4().hex}"
+        first, second = (self._put_version(path, text) for text in (b"first", b"second"))
+        ignored = []
+        if self._accepts(path, {"e_tag": first}):
+            ignored.append("If-Match")
+        if self._accepts(path, "create"):
+            ignored.append("If-None-Match")
+        self.delete([path])
+        if ignored or first == second:
+            raise ConfigError(
+                f"{self.root}: the server ignores {' and '.join(ignored) or 'ETags'}, so two writers would overwrite "
+                "each other in silence; use one that honours conditional writes (Amazon S3, R2, MinIO, SeaweedFS)"
+            )
+        self.put(_PROOF, self._server.encode(), Headers("text/plain"))
+
+    def _prove_once(self) -> None:
+        if not self._proven and self._sends_headers and self.get(_PROOF) != self._server.encode():
+            self.prove()
+        self._proven = True
+
+    def _put_version(self, path: str, data: bytes) -> str | None:
+        with self._explained(path):
+            return obstore.put(self._store, path, data, use_multipart=False)["e_tag"]
+
+    def _accepts(self, path: str, mode: Any) -> bool:
+        with self._explained(path):
+            try:
+                self._put(path, b"third", Headers(), mode)
+            except (refused.AlreadyExistsError, refused.PreconditionError):
+                return False
+            return True
 
     def sweep(self, _before: float) -> int:
         return 0
@@ -136,18 +181,28 @@ class Remote:
 
     @contextlib.contextmanager
     def _explained(self, path: str) -> Iterator[None]:
-        where = f"{self._root}{path}"
+        where = f"{self.root}{path}"
         try:
             yield
         except (refused.AlreadyExistsError, refused.PreconditionError):
             raise
         except (refused.PermissionDeniedError, refused.UnauthenticatedError) as error:
-            raise ConfigError(f"{where}: no access; check the AWS_* credentials and the bucket's policy") from error
+            raise ConfigError(_no_access(where)) from error
         except _ABSENT as error:
             raise ConfigError(f"{where}: there is no such bucket; make it, or correct the URL") from error
         except refused.BaseError as error:
             text = str(error).split("\n", 1)[0][:300]
+            if any(word in str(error) for word in _NO_ACCESS):  # as lists and deletions say it
+                raise ConfigError(_no_access(where)) from error
             raise StoreUnavailable(f"{where}: {text}; check AWS_ENDPOINT_URL if this stays") from error
+
+
+def _no_access(where: str) -> str:
+    return f"{where}: no access; check the AWS_* credentials and the bucket's policy"
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
 
 
 def _md5(e_tag: str | None) -> str | None:

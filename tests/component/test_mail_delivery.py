@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -115,15 +116,38 @@ def test_a_wrong_password_waits_for_a_person_and_is_not_told(tmp_path):
 def deliver(outbox, notifier, now):
     """Send what waits, as the deliver step does."""
     for waiting in outbox.pending(now):
-        batch = outbox.batch(waiting.id)
-        try:
-            notifier.send(compose(batch, None, SENDER))
-        except MailRefused as error:
-            outbox.mark_failed(batch, str(error), now)
-        except MailUnavailable:
+        if not outbox.claim(waiting.id, now):
             continue
-        else:
-            outbox.mark_sent(batch, now)
+        try:
+            send_one(outbox, notifier, outbox.batch(waiting.id), now)
+        finally:
+            outbox.release(waiting.id)
+
+
+def send_one(outbox, notifier, batch, now):
+    if batch is None:
+        return
+    try:
+        notifier.send(compose(batch, None, SENDER))
+    except MailRefused as error:
+        outbox.mark_failed(batch, str(error), now)
+    except MailUnavailable:
+        return
+    else:
+        outbox.mark_sent(batch, now)
+
+
+def test_many_senders_at_once_send_each_mail_once(tmp_path):
+    outbox = ObjectOutbox(str(tmp_path))
+    for index in range(12):
+        outbox.queue([fired(series(f"C{index}"), at(index))], ["ann@example.com"])
+    with running(Server()) as server, ThreadPoolExecutor(6) as pool:
+        senders = [pool.submit(deliver, ObjectOutbox(str(tmp_path)), plain(server), at(20)) for _ in range(6)]
+        for sender in senders:
+            sender.result()
+    ids = [mail["Message-ID"] for mail in server.taken]
+    assert len(ids) == len(set(ids)) == 12
+    assert outbox.pending(at(20)) == []
 
 
 def test_200_alerts_through_a_server_that_fails_in_every_way_all_arrive_once(tmp_path):

@@ -127,12 +127,12 @@ def _ask(folder: Path, count: int) -> None:
 def test_processes_together_keep_the_rate_of_one(tmp_path: Path) -> None:
     began = time.monotonic()
     fresh = multiprocessing.get_context("spawn")
-    processes = [fresh.Process(target=_ask, args=(tmp_path, 25)) for _ in range(4)]
+    processes = [fresh.Process(target=_ask, args=(tmp_path, 50)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
+    assert [process.exitcode for process in processes] == [0] * 2
     assert time.monotonic() - began >= 0.99  # 100 turns at 100 a second, the first at once
 
 

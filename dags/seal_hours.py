@@ -1,7 +1,12 @@
-"""Close the gaps of the last 24 hours from candles, at five past every hour.
+"""Close the gaps of the last 24 hours from candles, then seal the hours that are over; at five past every hour.
+
+| task | does | writes |
+|---|---|---|
+| **repair** | loads the hours in which minutes are missing | `candles/…parquet` |
+| **seal** | joins an hour's 60 minute objects into one | `hour/…parquet` |
 
 A minute that was never polled (a standstill, an outage, a late run) is a gap; candles give back what was traded in
-it. What was polled stays: a poll wins over a candle. Without gaps this asks the exchange for nothing.
+it. What was polled stays: a poll wins over a candle. Without gaps the exchange is asked for nothing.
 """
 
 from datetime import timedelta
@@ -28,7 +33,12 @@ def seal_hours():
         until = minute_of(dag_run) - timedelta(minutes=3)  # exchanges publish a candle a little after its end
         return brief(pipeline().repair(until))
 
-    repair()
+    @task(outlets=[PRICES], pool="history", trigger_rule="all_done")
+    def seal(dag_run=None):
+        gently()
+        return brief(pipeline().seal(minute_of(dag_run)))
+
+    repair() >> seal()
 
 
 seal_hours()

@@ -127,9 +127,11 @@ def _seal(options: argparse.Namespace) -> int:
     until = options.hour + 2 * HOUR if options.hour else now()
     if options.hour and (options.hour != whole_hour(options.hour) or options.hour + HOUR + POLL_WITHIN > now()):
         options.fail(f"--hour {iso(options.hour)} is not a whole hour that is over")
+    pipeline = _pipeline()
     with _progress() as progress:
-        report = _pipeline().seal(whole_minute(until), hours_back=1 if options.hour else 26, progress=progress)
-    filled = f"filled {report['gaps']} gaps with {report['rows']} samples"
+        repaired = pipeline.repair(whole_minute(until), progress=progress)
+    report = pipeline.seal(until, hours_back=1 if options.hour else 26)
+    filled = f"filled {repaired['gaps']} gaps with {repaired['rows']} samples"
     print(f"{filled}; {report['sealed']} hours are sealed, {report['changed']} of them anew")
     return 0
 

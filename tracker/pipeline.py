@@ -323,19 +323,18 @@ class Pipeline:
             ]
         return {"gaps": len(reports), "rows": sum(report["rows"] for report in reports), "loads": reports}
 
-    def seal(self, until: datetime, *, hours_back: int = 26, progress: Progress = silent) -> Report:
-        """Close the gaps of the last 24 h, then build the hour objects of the hours that ended before `until`.
+    def seal(self, until: datetime, *, hours_back: int = 26) -> Report:
+        """Build the hour objects of the last hours that were over at `until`; those that are current stay.
 
-        An hour is over POLL_WITHIN after its last minute: until then a poll may still come.
+        An hour is over POLL_WITHIN after its end: before that a poll may still come.
         """
-        repaired = self.repair(until, progress=progress)
         last = whole_hour(until - POLL_WITHIN) - HOUR
         sealed = [self.store.seal(last - n * HOUR) for n in reversed(range(hours_back))]
         return {
-            "gaps": repaired["gaps"],
-            "rows": repaired["rows"],
             "sealed": sum(one.rows > 0 for one in sealed),
             "changed": sum(one.changed for one in sealed),
+            "rows": sum(one.rows for one in sealed),
+            "bytes": sum(one.bytes for one in sealed),
         }
 
     def _derive_again(self, since: datetime, until: datetime, progress: Progress) -> int:

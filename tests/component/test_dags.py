@@ -23,18 +23,18 @@ def dags() -> dict[str, Any]:
 
 
 class FakePipeline:
-    """Note what is asked; raise what a test puts into `errors`."""
+    """Note what is asked; raise what a test puts into `errors`, by call or by call and first argument."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.waiting: list[str] = []
-        self.errors: dict[str, list[Exception]] = {}
+        self.errors: dict[str | tuple[Any, ...], list[Exception]] = {}
         self.late = False
         self.queued = 0
 
     def _note(self, *call: Any) -> None:
         self.calls.append(call)
-        if errors := self.errors.get(call[0]):
+        if errors := self.errors.get(call[:2]) or self.errors.get(call[0]):
             raise errors.pop(0)
 
     def fetch(self, minute: datetime) -> dict[str, Any]:
@@ -59,6 +59,10 @@ class FakePipeline:
     def load(self, start: datetime, end: datetime, *, exchange: str | None = None) -> dict[str, Any]:
         self._note("load", start, end, exchange)
         return {"rows": 9, "problems": []}
+
+    def seal(self, until: datetime) -> dict[str, Any]:
+        self._note("seal", until)
+        return {"sealed": 24, "changed": 1}
 
     def repair(self, until: datetime) -> dict[str, Any]:
         self._note("repair", until)
@@ -119,7 +123,7 @@ def test_every_task_has_an_end_a_policy_and_a_pool_that_exists(dags: dict[str, A
         ("track_prices", {"fetch": {"analyze"}, "analyze": {"publish"}, "publish": set()}),
         ("deliver_alerts", {"pending": {"alert"}, "alert": set()}),
         ("load_history", {"load": set()}),
-        ("seal_hours", {"repair": set()}),
+        ("seal_hours", {"repair": {"seal"}, "seal": set()}),
     ],
 )
 def test_tasks_stand_in_this_order(dags: dict[str, Any], dag_id: str, downstream: dict[str, set[str]]) -> None:
@@ -217,7 +221,8 @@ def test_each_mail_is_a_task_of_its_own_and_a_bad_one_holds_up_nobody(
     dags: dict[str, Any], pipeline: FakePipeline, quick: None
 ) -> None:
     pipeline.waiting = ["a", "b", "c"]
-    pipeline.errors["deliver"] = [MailRefused("no such mailbox"), MailUnavailable("busy")]
+    pipeline.errors["deliver", "a"] = [MailRefused("no such mailbox")]  # mapped tasks run in any order
+    pipeline.errors["deliver", "b"] = [MailUnavailable("busy")]
     state, tasks = run(dags["deliver_alerts"], None)
     assert state == "failed"
     assert tasks == {"pending": "success", "alert[0]": "failed", "alert[1]": "success", "alert[2]": "success"}
@@ -251,7 +256,8 @@ def test_history_loads_the_range_a_person_asked_for(dags: dict[str, Any], pipeli
 
 def test_gaps_are_closed_up_to_where_candles_are_finished(dags: dict[str, Any], pipeline: FakePipeline) -> None:
     assert run(dags["seal_hours"], datetime(2026, 2, 1, 12, 5, tzinfo=UTC))[0] == "success"
-    assert pipeline.calls == [("repair", datetime(2026, 2, 1, 12, 2, tzinfo=UTC))]
+    noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    assert pipeline.calls == [("repair", noon + timedelta(minutes=2)), ("seal", noon + timedelta(minutes=5))]
 
 
 def test_a_range_that_ends_before_it_starts_is_refused(dags: dict[str, Any], pipeline: FakePipeline) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tracker.ports import Source
 from tracker.sources.binance import Binance
 from tracker.sources.coinbase import Coinbase
 from tracker.sources.kraken import Kraken
 from tracker.sources.machine import Machine
+
+if TYPE_CHECKING:
+    from tracker.ports import Source
 
 
 class Places(Protocol):

@@ -228,8 +228,16 @@ class Pipeline:
     # mails -----------------------------------------------------------------------------------
 
     def pending(self) -> list[str]:
-        """Give the ids of the digests that wait: one per recipient and minute."""
-        return [batch.id for batch in self.outbox.pending(self.clock())]
+        """Give the ids of the mails that wait: one per recipient and minute.
+
+        What was recorded live in the last LIVE_WITHIN is queued once more first (queueing twice is queueing once):
+        an analyze killed between recording and queueing loses no mail.
+        """
+        now = self.clock()
+        recorded = self.outbox.transitions(now - LIVE_WITHIN, now)
+        live = [one for one in recorded if not one.would_have_fired]
+        self.outbox.queue(audible(live, self.silences), self.recipients)
+        return [waiting.id for waiting in self.outbox.pending(now)]
 
     def deliver(self, batch_id: str) -> Report:
         """Send one digest and mark it as sent; sent already, or being sent by another, it is left alone.

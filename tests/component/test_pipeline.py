@@ -166,6 +166,19 @@ def test_a_jump_is_recorded_queued_and_mailed_once(world):
     assert "ETH" in mail["Subject"]
 
 
+def test_an_alert_recorded_by_a_task_that_died_before_queueing_it_is_mailed_all_the_same(world):
+    at = spike(world)
+    world.now = at + timedelta(seconds=3)
+    world.pipeline.fetch(at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ObjectOutbox, "queue", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.pipeline.analyze(at)
+    [waiting] = world.pipeline.pending()
+    assert world.pipeline.deliver(waiting)["sent"] == 1
+    assert world.pipeline.pending() == []
+
+
 def test_a_jump_found_an_hour_later_is_recorded_and_never_mailed(world):
     at = spike(world)
     world.now = at + timedelta(seconds=3)

@@ -99,12 +99,17 @@ def significant(value: float, digits: int, at_least: int = 0) -> Number:
 
 
 def _tiny(exact: Decimal, digits: int) -> Number:
+    """Write a number below 0.0001; its full decimal has 10 significant digits: all that a mean is good for."""
     rounded = _round(exact, 3 - exact.adjusted())
     if rounded.adjusted() >= -4:  # 0.000099999 became 0.0001
         return significant(float(rounded), digits)
     zeros = str(-rounded.adjusted() - 1).translate(_SUBSCRIPT)
     figures = "".join(map(str, rounded.as_tuple().digits)).rstrip("0")
-    return Number(f"{MINUS if exact < 0 else ''}0.0{zeros}{figures}", full=_sign(plain(exact)), spoken=True)
+    return Number(
+        f"{MINUS if exact < 0 else ''}0.0{zeros}{figures}",
+        full=_sign(plain(_round(exact, 9 - exact.adjusted()))),
+        spoken=True,
+    )
 
 
 def written_out(number: Number) -> Number:

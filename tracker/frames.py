@@ -119,7 +119,7 @@ def check_samples(table: pa.Table) -> None:
         row = table.slice(int(bad[0]), 1)
         name = f"{_texts(row, 'market')[0]} {metrics[bad[0]]}"
         raise PermanentError(
-            f"{name} at {instants(row['minute'])[0]}: {values[bad[0]]!r} is not a value of a whole minute "
+            f"{name} at {instants(row['minute'])[0]}: {float(values[bad[0]])!r} is not a value of a whole minute "
             f"(finite, {LEAST:g} to {MOST:g}{', or 0' if not price[bad[0]] else ''}); nothing was written"
         )
 

@@ -70,7 +70,7 @@ class ParquetStore:
         """
         for _ in range(TRIES):
             write()
-            if not self._hours.is_sealed(hour) or self._hours.is_current(hour) or path in self.seal(hour).inputs:
+            if not self._hours.is_marked(hour) or self._hours.is_current(hour) or path in self.seal(hour).inputs:
                 return
         raise Conflict(f"{path} was deleted {TRIES} times while its hour was sealed; try again")
 

@@ -80,8 +80,15 @@ class Hours:
             yield from self._tables(group, start, end, columns, exchanges)
 
     def seal(self, hour: datetime) -> Sealed:
-        """Build the object of an hour from its inputs and check that they are still the same afterwards."""
+        """Build the object of an hour from its inputs and check that they are still the same afterwards.
+
+        The mark comes first: a writer that finds none afterwards has put its input before these are listed.
+        """
         made, changed = _Made(), False
+        if not self.is_marked(hour):
+            if not self._inputs(hour):
+                return Sealed(hour, 0, 0, changed=False, inputs=frozenset())
+            self._objects.put(layout.mark_path(hour), b"")
 
         def build(old: bytes | None) -> bytes | None:
             nonlocal made
@@ -94,9 +101,9 @@ class Hours:
                 return Sealed(hour, made.rows, made.bytes, changed, made.inputs)
         raise Conflict(f"the hour {iso(hour)} was written to {_TRIES} times while it was sealed; try again")
 
-    def is_sealed(self, hour: datetime) -> bool:
-        """Say whether the hour has an object, right or not."""
-        return bool(self._objects.list(layout.folder("hour", hour)))
+    def is_marked(self, hour: datetime) -> bool:
+        """Say whether the hour is sealed or being sealed: what is written to it must then be sealed too."""
+        return self._objects.get(layout.mark_path(hour)) is not None
 
     def is_current(self, hour: datetime) -> bool:
         """Say whether the hour has an object that says what its inputs say."""

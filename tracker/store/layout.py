@@ -38,6 +38,11 @@ def hour_path(hour: datetime) -> str:
     return f"{folder('hour', hour)}/hour.parquet"
 
 
+def mark_path(hour: datetime) -> str:
+    """Give the empty object that says of an hour that it is sealed, or that someone has begun to."""
+    return f"{folder('sealing', hour)}/begun"
+
+
 def named(root: str, minute: datetime, ending: str) -> str:
     """Give `HHMM` and `ending` in the folder of the minute. PermanentError if it is no whole minute."""
     if whole_minute(minute) != minute:

@@ -55,9 +55,11 @@ def expire(objects: Objects, now: datetime, keep: Retention) -> Expired:
             inputs += len(paths)
         else:
             problems.append(Problem(f"hour {iso(hour)}", "is not sealed as its minutes say: kept; run `tracker seal`"))
+    gone = _drop(objects, "hour", keep.hours, now, unless=("minute", "candles"))
+    _drop(objects, "sealing", keep.hours, now, unless=("minute", "candles", "hour"))
     return Expired(
         inputs=inputs,
-        hours=_drop(objects, "hour", keep.hours, now, unless=("minute", "candles")),
+        hours=gone,
         summaries=_drop(objects, "summary", keep.summaries, now),
         reports=_drop(objects, "runs", keep.reports, now),
         drafts=objects.sweep((now - DRAFTS_LIVE).timestamp()),

@@ -20,6 +20,9 @@ AT_ONCE = 8
 SETTLED = timedelta(minutes=10)
 """Candles appear up to 7 minutes late: only an hour that ended this long ago is finished when it is loaded."""
 
+LONGEST_WAIT = 120.0
+"""Seconds: an exchange that asks for a longer quiet (a ban lasts up to three days) ends the load."""
+
 Loads = Mapping[datetime, Mapping[Metric, frozenset[Market]]]
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -133,6 +136,8 @@ class Backfill:
             try:
                 return self.source.candles(market, start, end)
             except RetriableError as error:
+                if (error.retry_after or 0.0) > LONGEST_WAIT:
+                    raise
                 self.sleep(max(wait, error.retry_after or 0.0))
         return self.source.candles(market, start, end)
 

@@ -16,7 +16,7 @@ from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
 from tracker.settings import MailServer, Settings, mail_server
 from tracker.site import About
-from tracker.sources import SOURCES
+from tracker.sources import SOURCES, source_of
 from tracker.store import ParquetStore
 from tracker.watchlist import Watchlist
 
@@ -34,7 +34,7 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
     return Pipeline(
         watchlist=watchlist,
         rules=rules,
-        sources={exchange: SOURCES[exchange](settings, clock) for exchange in watchlist.markets},
+        sources={exchange: source_of(exchange, settings, clock) for exchange in watchlist.markets},
         store=ParquetStore(settings.store_url),
         outbox=ObjectOutbox(settings.store_url),
         bucket=SiteBucket(settings.site_url),

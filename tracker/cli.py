@@ -227,6 +227,7 @@ def _simulate(options: argparse.Namespace) -> int:
         faults=options.faults,
         rate_limit=options.rate_limit,
         clock=now,
+        ready=lambda url: print(f"simulated exchanges at {url}; Ctrl-C ends it", flush=True),
     )
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -119,7 +120,8 @@ def via(client: Client) -> ViaCcxt:
 def test_a_name_with_ccxt_before_it_is_a_source_and_loads_nothing() -> None:
     source = source_of("ccxt:bitstamp", Places("", "", "", ""), lambda: NOW)
     assert source.exchange == "ccxt:bitstamp"
-    assert "ccxt" not in sys.modules
+    code = "import sys, tracker.bootstrap, tracker.sources.via_ccxt; sys.exit('ccxt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

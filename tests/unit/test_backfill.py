@@ -134,6 +134,14 @@ def test_a_passing_failure_is_waited_out_as_long_as_the_exchange_asks():
     assert loaded.problems == ()
 
 
+def test_a_ban_ends_the_load_at_once_with_its_reason():
+    waits: list[float] = []
+    failures = {ETH: [RateLimited("418: banned for two days", retry_after=172_800.0)]}
+    with pytest.raises(RateLimited, match="banned for two days"):
+        loading(source(failures=failures), MIDNIGHT, MIDNIGHT + HOUR, waits=waits)
+    assert waits == []
+
+
 def test_an_exchange_that_stays_away_ends_the_load_and_keeps_the_pages_before():
     exchange = source()
     whole = exchange.candles

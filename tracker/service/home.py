@@ -188,6 +188,8 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         "AIRFLOW__API__BASE_URL": ui,
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        # what ran under a scheduler that died is found 30 to 60 s later, not after five minutes
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         # a task outlives a restart of the API server, which takes up to half a minute
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",
         "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "0.5",

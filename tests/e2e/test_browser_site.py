@@ -138,7 +138,7 @@ def test_an_open_page_turns_stale_by_itself_within_three_minutes(open_page):
     expect(page.locator("html")).to_have_attribute("data-age", "stale")
     assert page.locator("body").evaluate("e => getComputedStyle(e).borderTopColor") != fresh
     row = page.locator("tr", has_text="BTC-USD").locator("td").last
-    assert row.evaluate("e => getComputedStyle(e, '::after').content") == '" 3 min old"'
+    assert row.evaluate("e => getComputedStyle(e, '::after').content") == '"3 min old"'
 
 
 def test_live_swaps_in_the_next_minute_and_keeps_filter_and_sort(open_page, address, folder):

@@ -12,6 +12,7 @@ from tracker.alerts import AlertRule, load_rules, load_silences
 from tracker.bucket import SiteBucket
 from tracker.errors import ConfigError
 from tracker.mail import SmtpNotifier
+from tracker.model import Retention
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
 from tracker.settings import MailServer, Settings, mail_server
@@ -48,6 +49,7 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
             mail_to_count=len(settings.mail_to),
             store=settings.store_url,
         ),
+        retention=Retention(settings.keep_inputs, settings.keep_hours, settings.keep_summaries, settings.keep_reports),
         clock=clock,
         sleep=time.sleep,
         silences=load_silences(text_of(settings.silences), settings.silences.name, [rule.name for rule in rules]),

@@ -136,6 +136,17 @@ def _seal(options: argparse.Namespace) -> int:
     return 0
 
 
+def _expire(_options: argparse.Namespace) -> int:
+    report = _pipeline().expire()
+    for problem in report["problems"]:
+        print(f"  {problem['where']}: {problem['what']}", file=sys.stderr)
+    print(
+        "deleted "
+        + ", ".join(f"{report[kind]} {kind}" for kind in ("inputs", "hours", "summaries", "reports", "drafts"))
+    )
+    return 0
+
+
 def _replay(options: argparse.Namespace) -> int:
     import json
 
@@ -327,6 +338,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--hour", type=_minute, metavar="T", help="only this hour (default: all that ended in the last day)"
     )
+
+    command("expire", _expire, "delete what the retention settings no longer cover", "See TRACKER_KEEP_* in the docs.")
 
     one = command("replay", _replay, "say which alerts would have fired over stored samples", "Never mails.")
     span(one)

@@ -166,6 +166,19 @@ class Poll:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long each kind of object is kept; None: for ever. `inputs` are the minute and candle objects of sealed hours.
+
+    From the deletion of its inputs on, `hour/` is what there is of an hour: it can no longer be derived again.
+    """
+
+    inputs: timedelta | None = 2 * DAY
+    hours: timedelta | None = None
+    summaries: timedelta | None = 30 * DAY
+    reports: timedelta | None = 7 * DAY
+
+
 def whole_minute(at: datetime) -> datetime:
     """Give the whole UTC minute at or before `at` as a plain datetime (pendulum stops here).
 

@@ -21,7 +21,7 @@ from tracker.errors import ConfigError, MailRefused, TrackerError
 from tracker.frames import minutes_of, samples_table
 from tracker.history import gaps, hours, stretches
 from tracker.mail import compose
-from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, iso, whole_hour, whole_minute
+from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, Retention, iso, whole_hour, whole_minute
 from tracker.ports import Bucket, Notifier, Outbox, Source, Store
 from tracker.site import About, Feed, Status, Step, render
 from tracker.stats import summarise
@@ -33,6 +33,7 @@ LISTINGS_KEPT = HOUR
 LIVE_WITHIN = HOUR
 """A minute evaluated later than this after itself is history: it is recorded, and no mail is sent."""
 
+KEEP = Retention()
 TRANSITIONS_SHOWN = 30 * DAY
 STEPS = ("fetch", "analyze", "publish")
 
@@ -84,6 +85,7 @@ class Pipeline:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     silences: tuple[Silence, ...] = ()
+    retention: Retention = KEEP
 
     # one minute ------------------------------------------------------------------------------
 
@@ -343,6 +345,18 @@ class Pipeline:
             "changed": sum(one.changed for one in sealed),
             "rows": sum(one.rows for one in sealed),
             "bytes": sum(one.bytes for one in sealed),
+        }
+
+    def expire(self) -> Report:
+        """Delete what the retention settings no longer cover; minutes and candles only once their hour is sealed."""
+        gone = self.store.expire(self.clock(), self.retention)
+        return {
+            "inputs": gone.inputs,
+            "hours": gone.hours,
+            "summaries": gone.summaries,
+            "reports": gone.reports,
+            "drafts": gone.drafts,
+            "problems": [{"where": one.where, "what": one.what} for one in gone.problems],
         }
 
     def _derive_again(self, since: datetime, until: datetime, progress: Progress) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.alerts import Backlog, Batch, Delivery, Transition
-from tracker.model import Candle, Listing, Market, Metric, Poll
+from tracker.model import Candle, Listing, Market, Metric, Poll, Retention
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -93,6 +93,10 @@ class Store(Protocol):
 
     def seal(self, hour: datetime) -> Any:
         """Build the hour's object from its minute and candle objects; a pure function of them, done again at will."""
+        ...
+
+    def expire(self, now: datetime, keep: Retention) -> Any:
+        """Delete what `keep` no longer covers at `now`; the inputs of an hour only once it is sealed and verified."""
         ...
 
     def write_summary(self, minute: datetime, summary: pa.Table) -> None:

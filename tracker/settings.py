@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from pathlib import Path
@@ -52,6 +53,10 @@ class Settings:
     binance_url: str = "https://data-api.binance.vision"
     pace: bool = True
     mail_to: tuple[str, ...] = ()
+    keep_inputs: timedelta | None = timedelta(days=2)
+    keep_hours: timedelta | None = None
+    keep_summaries: timedelta | None = timedelta(days=30)
+    keep_reports: timedelta | None = timedelta(days=7)
     public_url: str | None = None
     airflow_url: str | None = None
 
@@ -155,6 +160,14 @@ def _url(name: str, value: str) -> object:
     return value.rstrip("/")
 
 
+def _days(name: str, value: str) -> object:
+    if value.lower() == "forever":
+        return None
+    if not value.isdecimal() or int(value) < 2:
+        raise ConfigError(f"{name} must be a number of days, at least 2 (the window is a day long), or `forever`")
+    return timedelta(days=int(value))
+
+
 def _place(name: str, value: str) -> object:
     scheme = urlsplit(value).scheme if "://" in value else ""
     if scheme not in {"", "file", "s3"}:
@@ -187,6 +200,10 @@ _READERS = {
     "kraken_url": _url,
     "binance_url": _url,
     "pace": _switch,
+    "keep_inputs": _days,
+    "keep_hours": _days,
+    "keep_summaries": _days,
+    "keep_reports": _days,
     "mail_to": _addresses,
     "public_url": _url,
     "airflow_url": _url,

@@ -91,7 +91,7 @@ def quick(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_these_are_the_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"track_prices", "deliver_alerts", "load_history", "seal_hours"}
+    assert set(dags) == {"track_prices", "deliver_alerts", "load_history", "seal_hours", "housekeeping"}
 
 
 def test_each_dag_says_what_it_is_and_whose(dags: dict[str, Any]) -> None:
@@ -124,6 +124,7 @@ def test_every_task_has_an_end_a_policy_and_a_pool_that_exists(dags: dict[str, A
         ("deliver_alerts", {"pending": {"alert"}, "alert": set()}),
         ("load_history", {"load": set()}),
         ("seal_hours", {"repair": {"seal"}, "seal": set()}),
+        ("housekeeping", {"expire": set()}),
     ],
 )
 def test_tasks_stand_in_this_order(dags: dict[str, Any], dag_id: str, downstream: dict[str, set[str]]) -> None:

@@ -274,3 +274,14 @@ def test_sealed_hours_hold_what_the_minutes_and_candles_held(world):
     assert (world.folder / "store/hour/date=2026-03-02/hour=12/hour.parquet").is_file()
     assert world.pipeline.store.read(NOON - DAY, NOON + HOUR).equals(before)
     assert world.pipeline.seal(NOON + 2 * HOUR)["changed"] == 0
+
+
+def test_minutes_go_when_their_hour_is_sealed_and_the_window_reads_the_same(world):
+    world.minute(NOON)
+    world.now = NOON + 3 * DAY
+    assert world.pipeline.expire()["problems"] != []  # not sealed: kept, and said so
+    before = world.pipeline.store.read(NOON - DAY, NOON)
+    world.pipeline.store.seal(NOON)
+    assert world.pipeline.expire()["inputs"] == 1
+    assert not list((world.folder / "store/minute").rglob("*.parquet"))
+    assert world.pipeline.store.read(NOON - DAY, NOON).equals(before)

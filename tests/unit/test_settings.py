@@ -27,6 +27,8 @@ def test_without_any_setting_the_defaults_of_the_contract_hold():
         ("TRACKER_STORE_URL", "s3://", "names no bucket"),
         ("TRACKER_METRICS", "no/such/file.json", "there is no file no/such/file.json"),
         ("TRACKER_COINBASE_URL", "api.exchange.coinbase.com", "must be a URL"),
+        ("TRACKER_KEEP_INPUTS", "1", "at least 2"),
+        ("TRACKER_KEEP_REPORTS", "soon", "or `forever`"),
         ("TRACKER_MAIL_TO", "a@example.com, nobody", "'nobody' is not a mail address"),
         ("TRACKER_MAIL_TO", "a@example.com\nBcc: b@example.com", "is not a mail address"),
     ],

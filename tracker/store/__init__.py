@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from tracker.errors import Conflict, CorruptObject, PermanentError
 from tracker.frames import SAMPLES, SUMMARY, between, check_samples, merged, minutes_of
-from tracker.model import DAY, HOUR, MINUTE, Listing, Market, MarketStatus, Origin, iso, whole_hour
+from tracker.model import DAY, HOUR, MINUTE, Listing, Market, MarketStatus, Origin, Retention, iso, whole_hour
 from tracker.objects import Objects
 from tracker.store import layout, parquet
 from tracker.store.hours import Hours, Sealed
 from tracker.store.ledger import Ledger
-from tracker.store.upkeep import Expired, Retention, expire
+from tracker.store.upkeep import Expired, expire
 
 KEY = ("market", "metric", "minute")
 """The columns that tell samples apart; with `value` all that statistics need."""

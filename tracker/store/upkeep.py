@@ -6,26 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tracker.model import DAY, HOUR, Problem, iso, whole_hour
+from tracker.model import HOUR, Problem, Retention, iso, whole_hour
 from tracker.objects import Objects
 from tracker.store import layout
 from tracker.store.hours import Hours
 
 DRAFTS_LIVE = HOUR
 """A draft older than this belongs to a writer that was killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long each kind of object is kept; None: for ever. `inputs` are the minute and candle objects of sealed hours.
-
-    From the deletion of its inputs on, `hour/` is what there is of an hour: it can no longer be derived again.
-    """
-
-    inputs: timedelta | None = 2 * DAY
-    hours: timedelta | None = None
-    summaries: timedelta | None = 30 * DAY
-    reports: timedelta | None = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)

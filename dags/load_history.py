@@ -17,6 +17,7 @@ from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, gently, pipeline, span_of
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
+TEXT = {"type": ["string", "null"]}
 
 
 @dag(
@@ -27,11 +28,9 @@ MOMENT = {"type": ["string", "null"], "format": "date-time"}
     dagrun_timeout=timedelta(hours=6),
     default_args={**DEFAULTS, "execution_timeout": timedelta(hours=2), "retry_delay": timedelta(minutes=1)},
     params={
-        "start": Param(
-            None, title="After", description="default: where the run's day starts", section="Range", **MOMENT
-        ),
-        "end": Param(None, title="Up to and with", description="default: its end", section="Range", **MOMENT),
-        "exchange": Param(None, type=["string", "null"], description="as in `coinbase`; default: all that are watched"),
+        "start": Param(None, title="After", description="default: where the day of the run starts", **MOMENT),
+        "end": Param(None, title="Up to and with", description="default: where it ends", **MOMENT),
+        "exchange": Param(None, title="Exchange", description="as in coinbase; default: all watched", **TEXT),
     },
     tags=["tracker", "history"],
     doc_md=__doc__,
@@ -41,7 +40,7 @@ def load_history():
     def load(dag_run=None, params=None):
         gently()
         start, end = span_of(dag_run, params)
-        return brief(pipeline().load(start, end, exchange=params["exchange"]))
+        return brief(pipeline().load(start, end, exchange=params["exchange"] or None))
 
     load()
 

@@ -15,7 +15,7 @@ from tracker.mail import SmtpNotifier
 from tracker.model import Retention
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
-from tracker.settings import MailServer, Settings, mail_server
+from tracker.settings import ROOT, MailServer, Settings, mail_server
 from tracker.site import About
 from tracker.sources import SOURCES, source_of
 from tracker.store import ParquetStore
@@ -46,6 +46,7 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
             version=__version__,
             public_url=settings.public_url,
             airflow_url=settings.airflow_url,
+            commit=commit(ROOT),
             mail_to_count=len(settings.mail_to),
             store=settings.store_url,
         ),
@@ -59,6 +60,19 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
 def rules_in(path: Path) -> tuple[AlertRule, ...]:
     """Read a file of alert rules; ConfigError naming what is wrong in it."""
     return load_rules(text_of(path), path.name)
+
+
+def commit(folder: Path) -> str | None:
+    """Give the commit that is checked out in a folder, short; None where there is no git checkout."""
+    git = folder / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="ascii").strip()
+        at = (
+            (git / head.removeprefix("ref: ")).read_text(encoding="ascii").strip() if head.startswith("ref: ") else head
+        )
+    except (OSError, UnicodeDecodeError):
+        return None
+    return at[:10]
 
 
 def text_of(path: Path) -> str:

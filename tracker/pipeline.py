@@ -197,6 +197,7 @@ class Pipeline:
             transitions=self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute),
             status=self._status(minute),
             about=self.about.of_run(run_id, run_url),
+            hour_ago=self.store.read_summary(minute - HOUR),
         )
         published = self.bucket.publish(pages, minute)
         report = {

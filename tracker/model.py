@@ -78,14 +78,18 @@ class Market:
 
     @property
     def slug(self) -> str:
-        """A name for files and links: lower case, `[a-z0-9._-]` only, different for different markets.
+        """A name for files and links: lower case, `[a-z0-9_-]` only, different for different markets.
+
+        Letters are lowered; whatever else a name holds, small letters included, stands as its code point.
 
         >>> Market("binance", "<B>", "USDT").slug
         'binance-_3c_b_3e_-usdt'
         """
-        parts = (re.sub(r"[^a-z0-9]", lambda m: f"_{ord(m.group()):x}_", part.lower())
-                 for part in (self.exchange, self.base, self.quote))  # fmt: skip
-        slug = "-".join(parts)
+        pair = (
+            re.sub(r"[^A-Z0-9]", lambda m: f"_{ord(m.group()):x}_", part).lower() for part in (self.base, self.quote)
+        )
+        exchange = re.sub(r"[^a-z0-9]", lambda m: f"_{ord(m.group()):x}_", self.exchange)
+        slug = "-".join((exchange, *pair))
         if len(slug) <= _LONGEST_SLUG:
             return slug
         return f"{slug[: _LONGEST_SLUG - 13]}-{hashlib.sha256(str(self).encode()).hexdigest()[:12]}"

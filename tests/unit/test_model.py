@@ -37,7 +37,7 @@ def test_a_slug_is_safe_in_files_links_and_html_whatever_the_name(base, quote):
 
 
 def test_different_markets_have_different_slugs_also_when_long_or_strange():
-    names = ["<script>", "../x", '"onload=', "ß", "ss", "_3c_", "A" * 200, "A" * 201, "A-B", "A_B"]
+    names = ["<script>", "../x", '"onload=', "ß", "ss", "_3c_", "A" * 200, "A" * 201, "A-B", "A_B", "AB", "aB", "Ab"]
     slugs = {Market("kraken", name, "USD").slug for name in names}
     assert len(slugs) == len(names)
     assert max(map(len, slugs)) <= 100

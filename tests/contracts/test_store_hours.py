@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.samples import BTC, ETH, NOON, minute_of, table
-from tracker.errors import PermanentError
+from tracker.errors import CorruptObject, PermanentError
 from tracker.frames import SAMPLES, merged
 from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Origin
 from tracker.stats import summarise
@@ -139,6 +139,25 @@ def test_a_stream_gives_the_same_rows_hour_by_hour(store: ParquetStore) -> None:
     assert merged(hours).equals(store.read(start, end))
     narrow = next(iter(store.stream(start, end, columns=["value"])))
     assert narrow.schema.names == [*KEY, "value"]
+
+
+def test_statistics_of_a_stream_are_those_of_the_table(store: ParquetStore) -> None:
+    for back in range(25):
+        fill(store, NOON - back * HOUR, 60 if back < 2 else 5, seed=back)
+        if back % 2:
+            store.seal(NOON - back * HOUR)
+    whole = summarise(store.read(NOON - DAY, NOON), NOON)
+    assert whole.num_rows == 6
+    assert summarise(store.stream(NOON - DAY, NOON), NOON).equals(whole)
+    assert summarise(store.stream(NOON - DAY, NOON, columns=["value"]), NOON).equals(whole)
+    assert summarise(store.stream(NOON - 9 * DAY, NOON - 8 * DAY), NOON).num_rows == 0
+
+
+def test_a_stream_that_breaks_says_why(store: ParquetStore) -> None:
+    fill(store)
+    store.objects.put("minute/date=2026-03-01/hour=11/1130-coinbase.parquet", b"damaged")
+    with pytest.raises(CorruptObject, match="1130-coinbase"):
+        summarise(store.stream(NOON - DAY, NOON), NOON)
 
 
 def test_statistics_do_not_change_a_digit_by_sealing(store: ParquetStore) -> None:

@@ -18,6 +18,9 @@ from tracker.service.supervisor import Child, Stopped, Supervisor, last_will
 TRACKER = (sys.executable, "-m", "tracker")
 AIRFLOW = (sys.executable, "-m", "airflow")
 TOO_MANY_DEATHS = 4
+JUMP = "spike;market=SOL-USD;after=4;for=2"
+"""What the demo's exchange does besides being an exchange: it lets a person see an alert and its mail soon."""
+
 START_WITHIN = 240.0
 LOOK_EVERY = 30.0
 HOUSEKEEPING_FIRST, HOUSEKEEPING_EVERY = 600.0, 86_400.0
@@ -111,9 +114,10 @@ class _Service:
 
     def _sinks(self) -> list[Child]:
         ports = self.ports
+        simulate = ["--port", str(ports.simulator), "--no-rate-limit", "--faults", JUMP]
         mailbox = ["--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--folder", str(self.home.mail)]
         return [
-            self._child("simulator", [*TRACKER, "simulate", "--port", str(ports.simulator), "--no-rate-limit"]),
+            self._child("simulator", [*TRACKER, "simulate", *simulate]),
             self._child("mailbox", [*TRACKER, "mailbox", *mailbox]),
         ]
 
@@ -150,7 +154,8 @@ class _Service:
         self.say(f"  site      {public + '/' if public else self.environment['TRACKER_SITE_URL']}")
         self.say(f"  Airflow   http://127.0.0.1:{self.ports.api}/")
         if demo:
-            self.say(f"  mails     http://127.0.0.1:{self.ports.mailbox}/")
+            mails = f"http://127.0.0.1:{self.ports.mailbox}/"
+            self.say(f"  mails     {mails} (the first in about 4 minutes, when SOL-USD jumps)")
         self.say(f"  logs      {self.home.logs}")
         self.say("")
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 
+import pyarrow as pa
+
+from tracker.candles import Candles
 from tracker.errors import BadAnswer, PermanentError, RetriableError
-from tracker.frames import samples_table
+from tracker.frames import between, merged
 from tracker.history import LOOKBACK, hours, samples
 from tracker.model import HOUR, MINUTE, Candle, Market, Metric, Problem, Sample, iso, whole_hour
 from tracker.ports import Source, Store
@@ -73,7 +75,7 @@ class Backfill:
         known: Loads = {} if again else self.store.ledger.loaded(self.source.exchange, whole_hour(start), end)
         parts = list(_parts(start, end, max(self.source.page, HOUR)))
         total, done = len(parts) * len(self.markets), 0
-        tails: dict[Market, list[Candle]] = {}
+        tails: dict[Market, Candles] = {}
         for since, until in parts:
             left = [market for market in self.markets if not self._is_loaded(known, since, until, market)]
             done += len(self.markets) - len(left)
@@ -82,7 +84,7 @@ class Backfill:
             if not left:
                 tally.skipped += len(list(hours(since, until)))
                 continue
-            found: list[Sample] = []
+            found: list[pa.Table] = []
             for market, answer in self._candles(left, since, until, tails):
                 done += 1
                 progress(f"{self.source.exchange} {since:%Y-%m-%d %H:%M}", done, total)
@@ -91,14 +93,16 @@ class Backfill:
                     tails.pop(market, None)
                 else:
                     tails[market] = answer
-                    found += samples(answer, since, until, self.metrics)
-            self._store(found, tally)
+                    found.append(samples(answer, since, until, self.metrics))
+            self._store(merged(found), since, until, tally)
             self._mark(since, until, tails)
         return Loaded(tally.hours, tally.rows, tally.skipped, tuple(tally.changed), tuple(tally.problems.values()))
 
-    def _store(self, found: Sequence[Sample], tally: _Tally) -> None:
-        for hour, group in groupby(sorted(found, key=_stamp), key=lambda one: whole_hour(one.minute)):
-            table = samples_table(list(group))
+    def _store(self, found: pa.Table, since: datetime, until: datetime, tally: _Tally) -> None:
+        for hour in hours(since, until):
+            table = between(found, hour - MINUTE, hour + HOUR - MINUTE)
+            if not table.num_rows:
+                continue
             tally.hours, tally.rows = tally.hours + 1, tally.rows + table.num_rows
             if self.store.write_candles(hour, self.source.exchange, table):
                 tally.changed.append(hour)
@@ -114,13 +118,13 @@ class Backfill:
         return all(is_loaded(known, hour, self.metrics, market) for hour in hours(since, until))
 
     def _candles(
-        self, markets: Sequence[Market], since: datetime, until: datetime, tails: dict[Market, list[Candle]]
-    ) -> Iterator[tuple[Market, list[Candle] | Problem]]:
+        self, markets: Sequence[Market], since: datetime, until: datetime, tails: dict[Market, Candles]
+    ) -> Iterator[tuple[Market, Candles | Problem]]:
         """Ask for the candles that the samples of (since, until] depend on; `tails` are those of the part before."""
         lookback = LOOKBACK if Metric.VOLUME_24H in self.metrics else timedelta(0)
         oldest = next(hours(since, until)) - lookback
 
-        def ask(market: Market) -> list[Candle] | Problem:
+        def ask(market: Market) -> Candles | Problem:
             tail = tails.get(market)
             kept = [one for one in tail or () if one.minute > oldest]
             try:
@@ -131,7 +135,7 @@ class Backfill:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             yield from zip(markets, pool.map(ask, markets), strict=True)
 
-    def _patiently(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def _patiently(self, market: Market, start: datetime, end: datetime) -> Candles:
         for wait in _WAITS:
             try:
                 return self.source.candles(market, start, end)
@@ -147,8 +151,12 @@ def is_loaded(known: Loads, hour: datetime, metrics: Sequence[Metric], market: M
     return all(market in known.get(hour, {}).get(metric, ()) for metric in metrics)
 
 
-def _stamp(sample: Sample) -> datetime:
-    return sample.minute
+def loaded_markets(known: Loads, metrics: Sequence[Metric]) -> dict[datetime, frozenset[Market]]:
+    """Give, by hour, the markets of which the ledger has all metrics."""
+    return {
+        hour: frozenset.intersection(*(series.get(metric, frozenset()) for metric in metrics))
+        for hour, series in known.items()
+    }
 
 
 def _parts(start: datetime, end: datetime, page: timedelta) -> Iterator[tuple[datetime, datetime]]:

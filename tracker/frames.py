@@ -86,6 +86,21 @@ def samples_table(samples: Iterable[Sample]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SAMPLES)
 
 
+def series_table(
+    series: Series, stamps: np.ndarray[Any, np.dtype[np.int64]], values: np.ndarray[Any, Any], origin: Origin
+) -> pa.Table:
+    """Build the table (`SAMPLES`) of one series from columns, in their order: stamps in seconds since 1970, values.
+
+    `observed_at` is the stamp.
+    """
+    times = pa.Array.from_buffers(_TIME, len(stamps), [None, pa.py_buffer(np.ascontiguousarray(stamps * 1_000_000))])
+    numbers_ = pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    codes = _int32s(np.zeros(len(stamps), np.int32))
+    words = [str(series.market), series.metric.value, origin.value] if len(stamps) else []
+    market, metric, said = (pa.DictionaryArray.from_arrays(codes, _strings(words[n : n + 1])) for n in range(3))
+    return pa.Table.from_arrays([market, metric, times, numbers_, times, said], schema=SAMPLES)
+
+
 def samples_of(table: pa.Table) -> list[Sample]:
     """Give the rows of a table of samples as values, in the order of the table."""
     series = [
@@ -111,13 +126,12 @@ def check_samples(table: pa.Table) -> None:
     if not table.schema.equals(SAMPLES):
         raise PermanentError(f"not a table of samples (frames.SAMPLES): {table.schema.names}")
     values, minutes = numbers(table["value"]), micros_of(table["minute"])
-    metrics = _texts(table, "metric")
-    price = np.fromiter((metric == Metric.PRICE for metric in metrics), bool, len(metrics))
+    price = _are(table["metric"], Metric.PRICE)
     size_ok = (values >= LEAST) & (values <= MOST) | (values == 0) & ~price  # NaN is in no range
     bad = np.flatnonzero(~size_ok | (minutes % _MINUTE_US != 0))
     if len(bad):
         row = table.slice(int(bad[0]), 1)
-        name = f"{_texts(row, 'market')[0]} {metrics[bad[0]]}"
+        name = f"{_texts(row, 'market')[0]} {_texts(row, 'metric')[0]}"
         raise PermanentError(
             f"{name} at {instants(row['minute'])[0]}: {float(values[bad[0]])!r} is not a value of a whole minute "
             f"(finite, {LEAST:g} to {MOST:g}{', or 0' if not price[bad[0]] else ''}); nothing was written"
@@ -298,6 +312,10 @@ def _in_order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any], *, str
 
 def _order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Sort by series, then minute; stable, so that of equal keys the later table stays behind."""
+def _are(column: pa.ChunkedArray, word: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.concatenate([np.empty(0, bool), *(_is(one, word) for one in column.chunks)])
+
+
     narrow = series.astype(np.uint16) if series.max() < 2**16 else series  # 16 bits are sorted in linear time
     order = np.argsort(narrow, kind="stable")
     if _in_order(series[order], minute[order], strictly=False):  # as it is when hours are given in their order

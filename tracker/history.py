@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
+from typing import TYPE_CHECKING
 
-from tracker.model import DAY, HOUR, MINUTE, Candle, Metric, Origin, Sample, Series, whole_hour
+import numpy as np
+
+from tracker.frames import merged, series_table
+from tracker.model import DAY, HOUR, MINUTE, Metric, Origin, Series, whole_hour
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from tracker.candles import Candles, Floats
 
 LOOKBACK = timedelta(hours=30)
 """How far before an hour its candles must be known: 24 h to sum, 6 h to see that the market already traded."""
 
 _EXACT = Context(prec=60)
+_EXACT_BELOW = 2.0**53
+_MOST_PLACES = 15
+_DAY, _HOUR, _LOOKBACK = (int(one.total_seconds()) for one in (DAY, HOUR, LOOKBACK))
 
 
 def hours(start: datetime, end: datetime) -> Iterator[datetime]:
@@ -39,19 +51,10 @@ def samples(candles: Sequence[Candle], start: datetime, end: datetime, metrics: 
     """
     stamps = [candle.minute for candle in candles]
     sums = [Decimal(0)]
-    for candle in candles:
-        sums.append(_EXACT.add(sums[-1], Decimal(repr(candle.volume))))
-    found = []
-    for index in range(bisect_right(stamps, start), bisect_right(stamps, end)):
-        candle, minute = candles[index], stamps[index]
-        if Metric.PRICE in metrics:
-            found.append(Sample(Series(candle.market, Metric.PRICE), minute, candle.close, minute, Origin.CANDLE))
-        before = bisect_right(stamps, minute - DAY)
-        known = before and stamps[before - 1] > whole_hour(minute) - LOOKBACK
-        if Metric.VOLUME_24H in metrics and known:
-            volume = float(_EXACT.subtract(sums[index + 1], sums[before]))
-            found.append(Sample(Series(candle.market, Metric.VOLUME_24H), minute, volume, minute, Origin.CANDLE))
-    return found
+    for value in values.tolist():
+        sums.append(_EXACT.add(sums[-1], Decimal(repr(value))))
+    pairs = zip(first.tolist(), last.tolist(), strict=True)
+    return np.array([float(_EXACT.subtract(sums[b], sums[a])) for a, b in pairs], np.float64)
 
 
 def gaps(present: Iterable[datetime], start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

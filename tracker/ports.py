@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.alerts import Backlog, Batch, Delivery, Transition
-from tracker.model import Candle, Listing, Market, Metric, Poll, Retention
+from tracker.candles import Candles
+from tracker.model import Listing, Market, Metric, Poll, Retention
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -36,7 +37,7 @@ class Source(Protocol):
         """
         ...
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         """Give the finished 1-minute candles stamped in (start, end], oldest first, each minute at most once.
 
         Minutes the exchange leaves out stay out; an unfinished candle is never returned.
@@ -57,6 +58,18 @@ class Ledger(Protocol):
     ) -> Mapping[datetime, Mapping[Metric, frozenset[Market]]]:
         """Give, by hour of [start, end], the markets whose metrics were loaded."""
         ...
+    def begin(self, start: datetime, end: datetime) -> None:
+        """Write down that (start, end] is about to change and what is derived from it is not made again yet."""
+        ...
+
+    def begun(self) -> list[tuple[datetime, datetime]]:
+        """Give the ranges of loads that have begun and not ended: of those at work, and of those that were killed."""
+        ...
+
+    def end(self, start: datetime, end: datetime) -> None:
+        """Write down that what is derived from (start, end] is made again."""
+        ...
+
 
 
 class Store(Protocol):

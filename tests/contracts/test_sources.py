@@ -256,5 +256,5 @@ def test_candles_that_cannot_be_had_are_an_error(
 
 def test_ranges_join_without_a_seam(source: Source, minute: datetime) -> None:
     one, start, cut = market(source, "FARM"), minute - 650 * MINUTE, minute - 333 * MINUTE
-    parts: list[Candle] = source.candles(one, start, cut) + source.candles(one, cut, minute)
+    parts: list[Candle] = [*source.candles(one, start, cut), *source.candles(one, cut, minute)]
     assert parts == source.candles(one, start, minute)

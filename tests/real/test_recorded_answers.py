@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tracker.candles import Candles
 from tracker.errors import BadAnswer, RateLimited, TrackerError, UnknownMarket
-from tracker.model import Candle, Listing, Market, MarketStatus
+from tracker.model import Listing, Market, MarketStatus
 from tracker.sources import binance, coinbase, kraken, reading
 
 pytestmark = pytest.mark.real_data
@@ -30,10 +31,11 @@ def _listed(rows: list[Listing]) -> int:
     return sum(one.status is MarketStatus.TRADABLE for one in rows)
 
 
-def _candles(rows: list[Candle], start: str = "0001-01-01T00:00+00:00") -> int:
+def _candles(rows: Candles, start: str = "0001-01-01T00:00+00:00") -> int:
     from datetime import datetime
 
-    ordered = reading.finished(rows, datetime.fromisoformat(start), datetime.fromisoformat("9999-01-01T00:00+00:00"))
+    ever = datetime.fromisoformat("9999-01-01T00:00+00:00")
+    ordered = reading.finished([rows], rows.market, datetime.fromisoformat(start), ever)
     assert all(one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high for one in ordered)
     return len(ordered)
 

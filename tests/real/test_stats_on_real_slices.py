@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tracker.candles import Candles
 from tracker.frames import merged, samples_of, samples_table, summary_rows
 from tracker.history import samples as candle_samples
 from tracker.model import DAY, HOUR, MINUTE, Candle, Market, Metric
@@ -40,8 +41,8 @@ def table_of(frame: pd.DataFrame):
             for at, *values in rows[["timestamp", "open", "high", "low", "close", "volume"]].itertuples(index=False)
         ]
         start, end = candles[0].opened, candles[-1].minute
-        found += candle_samples(candles, start, end, list(Metric))
-    return samples_table(found)
+        found.append(candle_samples(Candles.of(market, candles), start, end, list(Metric)))
+    return merged(found)
 
 
 @pytest.mark.parametrize("name", SLICES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
+from tracker.candles import Candles
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Metric, Origin, Poll, Sample, Series
 
 
@@ -47,7 +48,7 @@ class FakeSource:
                 samples.append(Sample(Series(market, metric), minute, value, self.clock(), Origin.POLL))
         return Poll(tuple(samples))
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         self.calls.append(("candles", market, start, end))
         self._fail(market)
         found, minute = [], start + MINUTE
@@ -56,7 +57,7 @@ class FakeSource:
             if price is not None:
                 found.append(Candle(market, minute - MINUTE, price, price, price, price, self.volume))
             minute += MINUTE
-        return found
+        return Candles.of(market, found)
 
 
 @dataclass

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from random import Random
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.history import LOOKBACK, gaps, hours, samples
-from tracker.model import DAY, MINUTE, Candle, Market, Metric, Origin
+from tracker import history
+from tracker.candles import Candles
+from tracker.frames import SAMPLES, samples_of
+from tracker.history import LOOKBACK, decimal_sums, gaps, hours
+from tracker.model import DAY, MINUTE, Candle, Market, Metric, Origin, Sample
 
 BTC = Market("coinbase", "BTC", "USD")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOTH = (Metric.PRICE, Metric.VOLUME_24H)
+
+
+def samples(rows: list[Candle], start: datetime, end: datetime, metrics: tuple[Metric, ...]) -> list[Sample]:
+    """Give the samples as values, minute by minute."""
+    table = history.samples(Candles.of(BTC, rows), start, end, metrics)
+    assert table.schema.equals(SAMPLES)
+    return sorted(samples_of(table), key=lambda one: one.minute)
 
 
 def candle(minute: datetime, volume: float = 1.0, close: float = 10.0) -> Candle:
@@ -69,6 +80,30 @@ def test_a_longer_range_gives_the_same_digits(seed, cut):
     part = samples([one for one in candles if one.minute > NOON - LOOKBACK], NOON - cut * MINUTE, NOON, BOTH)
     assert part == whole[-len(part) :]
     assert part[-1].value == float(sum((Decimal(repr(one)) for one in volumes[-1440:]), Decimal(0)))
+
+
+FEW_DIGITS = st.builds(lambda digits, places: float(f"{digits}e-{places}"), st.integers(0, 10**12), st.integers(0, 10))
+
+
+@settings(max_examples=300)
+@given(st.lists(FEW_DIGITS | st.floats(1e-12, 1e15), min_size=1, max_size=60) | st.lists(FEW_DIGITS, min_size=1))
+def test_sums_have_the_digits_of_exact_decimals(values):
+    ends = np.arange(1, len(values) + 1)
+    first = ends // 2
+    exact = Context(prec=400)
+    for column in (values, values[::-1]):
+        expected = []
+        for a, b in zip(first, ends, strict=True):
+            total = Decimal(0)
+            for value in column[a:b]:
+                total = exact.add(total, Decimal(repr(value)))
+            expected.append(float(total))
+        assert decimal_sums(np.array(column), first, ends).tolist() == expected
+
+
+def test_no_rows_have_no_sums():
+    none = np.array([], np.int64)
+    assert decimal_sums(np.array([]), none, none).tolist() == []
 
 
 def test_an_hour_belongs_to_a_range_when_one_of_its_stamps_does():

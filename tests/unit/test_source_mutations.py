@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tracker.candles import Candles
 from tracker.errors import TrackerError
 from tracker.model import MINUTE, POLL_WITHIN, Candle, Listing, Market, Poll
 from tracker.sim import advanced as sim_advanced
@@ -76,8 +77,8 @@ def _poll(quotes: dict[Market, tuple[object, object] | None]) -> Poll:
     return reading.poll(quotes, NOON, RECEIVED)
 
 
-def _finished(candles: list[Candle]) -> list[Candle]:
-    return reading.finished(candles, NOON - 20 * MINUTE, NOON)
+def _finished(candles: Candles) -> list[Candle]:
+    return list(reading.finished([candles], candles.market, NOON - 20 * MINUTE, NOON))
 
 
 SPAN = {"start": str(int((NOON - 20 * MINUTE).timestamp())), "end": str(int(NOON.timestamp()))}

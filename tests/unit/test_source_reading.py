@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracker.candles import Candles
 from tracker.errors import BadAnswer
 from tracker.model import MINUTE, Candle, Market, Metric
 from tracker.sources import reading
@@ -132,8 +134,53 @@ SECONDS = int(NOON.timestamp())
         (-60, (1, 2, 1, 1, 1)),
     ],
 )
-def test_a_row_that_cannot_be_a_candle_is_none(opened: object, numbers: tuple[object, ...]) -> None:
-    assert reading.candle(BTC, opened, numbers) is None  # type: ignore[arg-type]
+def test_a_row_that_cannot_be_a_candle_is_left_out_and_its_neighbours_stay(
+    opened: object, numbers: tuple[object, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    good = [SECONDS, 1.5, "2", 1, 1.75, 0]
+    found = reading.candles(BTC, [good, [opened, *numbers], good], (0, 1, 2, 3, 4, 5))
+    assert found == [Candle(BTC, NOON, 1.5, 2.0, 1.0, 1.75, 0.0)] * 2
+    assert [record.args[1] for record in caplog.records] == [[opened, *numbers]]
+
+
+@pytest.mark.parametrize("row", [None, "123456", {}, [1, 2, 3, 4, 5], [[1, 2, 3, 4, 5, 6]]])
+def test_a_row_of_another_shape_means_that_the_format_has_changed(row: object) -> None:
+    with pytest.raises(BadAnswer, match="a candle should be an array of 6"):
+        reading.candles(BTC, [[SECONDS, 1, 2, 1, 1, 1], row], (0, 1, 2, 3, 4, 5))
+
+
+ODD = [
+    None,
+    True,
+    "",
+    "1",
+    "1.5",
+    "-2",
+    "+3",
+    ".5",
+    "1.",
+    "1e-7",
+    "1e400",
+    "NaN",
+    "inf",
+    "1_000",
+    "٣",
+    " 1",
+    "1,2",
+    "1\n",
+]
+ODD += [0, 7, -1, 10**400, 2**53 + 1, 0.1, 1e-7, float("inf"), float("nan"), [], {}, b"1"]
+ONE_KIND = (
+    st.lists(st.floats() | st.integers())
+    | st.lists(st.decimals(allow_nan=False, allow_infinity=False).map(str))
+    | st.lists(st.text("0123456789.,-+eE", max_size=6))
+)
+
+
+@given(st.lists(st.sampled_from(ODD)) | ONE_KIND)
+def test_a_column_is_read_as_its_values_are_one_by_one(values: list[object]) -> None:
+    one_by_one = [reading.number(value) for value in values]
+    assert [None if math.isnan(value) else value for value in reading.numbers(values)] == one_by_one
 
 
 def test_finished_candles_are_in_order_once_each_and_the_later_row_counts() -> None:
@@ -141,5 +188,7 @@ def test_finished_candles_are_in_order_once_each_and_the_later_row_counts() -> N
         return Candle(BTC, NOON + minutes * MINUTE, close, close, close, close, 1.0)
 
     rows = [at(3, 3), at(1, 1), at(2, 2), at(1, 9), at(0, 5), at(-1, 7)]
-    found = reading.finished(rows, NOON + MINUTE, NOON + 3 * MINUTE)
+    found = reading.finished(
+        [Candles.of(BTC, rows[:2]), Candles.of(BTC, rows[2:])], BTC, NOON + MINUTE, NOON + 3 * MINUTE
+    )
     assert [(one.minute, one.close) for one in found] == [(NOON + 2 * MINUTE, 9), (NOON + 3 * MINUTE, 2)]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tracker.candles import Candles
 from tracker.errors import BadAnswer, UnknownMarket
-from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Poll
+from tracker.model import MINUTE, Listing, Market, MarketStatus, Poll
 from tracker.sources import reading
 from tracker.sources.http import Http, Refused, Request
 from tracker.sources.machine import Limit, Machine
@@ -50,10 +51,10 @@ class Binance:
             quotes, minute, answer.received_at
         )
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         """Give finished candles, 1,000 a call. See `ports.Source`."""
         end = reading.last_finished(end, self._clock)
-        found: list[Candle] = []
+        found: list[Candles] = []
         for since, until in pages(start, end):
             try:
                 answer = self._http.get(request_candles(market, since, until))
@@ -61,8 +62,8 @@ class Binance:
                 if '"code":-1121' in error.text.replace(" ", ""):
                     raise UnknownMarket(f"{market}: Binance does not list it") from error
                 raise
-            found += reading.over(parse_candles(answer.body, market), answer)
-        return reading.finished(found, start, end)
+            found.append(parse_candles(answer.body, market).until(answer.as_of))
+        return reading.finished(found, market, start, end)
 
 
 def request_symbols() -> Request:
@@ -136,21 +137,10 @@ def request_candles(market: Market, since: datetime, until: datetime) -> Request
     return Request("/api/v3/klines", params, cost=2.0)
 
 
-def parse_candles(body: Any, market: Market) -> list[Candle]:
+def parse_candles(body: Any, market: Market) -> Candles:
     """Read klines: rows [open time in ms, open, high, low, close, base volume, …], oldest first.
 
     Minutes without a trade are there, flat, with volume 0; minutes of an outage are not. The minute that is not
     over yet is among them.
     """
-    found = []
-    for row in reading.array(f"candles of {market}", body):
-        if not isinstance(row, list) or len(row) < 6:
-            raise BadAnswer(f"{market}: a candle should be an array of 12 values, not {str(row)[:60]}")
-        opened, first, high, low, last, traded = row[:6]
-        at = reading.number(opened)
-        one = reading.candle(market, at / 1000 if at is not None else None, (first, high, low, last, traded))
-        if one is None:
-            log.warning("%s: a candle that cannot be used was left out: %.100r", market, row)
-            continue
-        found.append(one)
-    return found
+    return reading.candles(market, body, (0, 1, 2, 3, 4, 5), per_second=1000)

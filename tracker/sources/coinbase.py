@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from tracker.candles import Candles
 from tracker.errors import BadAnswer, RetriableError, SourceRefused, SourceUnavailable, UnknownMarket
-from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Poll, Problem, iso
+from tracker.model import MINUTE, Listing, Market, MarketStatus, Poll, Problem, iso
 from tracker.sources import reading
 from tracker.sources.http import Http, Refused, Request
 from tracker.sources.machine import Limit, Machine
@@ -88,19 +89,19 @@ class Coinbase:
             quotes, minute, answer.received_at
         )
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         """Give finished candles, 300 a call. See `ports.Source`."""
         end = reading.last_finished(end, self._clock)
-        found: list[Candle] = []
+        found: list[Candles] = []
         for since, until in pages(start, end):
-            found += self._page(market, since, until) or self._page(market, since, until)
-        return reading.finished(found, start, end)
+            found.append(self._page(market, since, until) or self._page(market, since, until))
+        return reading.finished(found, market, start, end)
 
-    def _page(self, market: Market, since: datetime, until: datetime) -> list[Candle]:
+    def _page(self, market: Market, since: datetime, until: datetime) -> Candles:
         # The exchange sometimes answers [] though there were trades, so the caller asks an empty page twice.
         try:
             answer = self._http.get(request_candles(market, since, until))
-            return reading.over(parse_candles(answer.body, market), answer)
+            return parse_candles(answer.body, market).until(answer.as_of)
         except Refused as error:
             if error.status == 404 or "delisted" in error.text.lower():
                 raise UnknownMarket(f"{market}: Coinbase does not list it, or has delisted it") from error
@@ -213,19 +214,9 @@ def request_candles(market: Market, since: datetime, until: datetime) -> Request
     return Request(f"/products/{quote(market.pair, safe='')}/candles", params)
 
 
-def parse_candles(body: Any, market: Market) -> list[Candle]:
+def parse_candles(body: Any, market: Market) -> Candles:
     """Read candles: rows [time in s, LOW, HIGH, OPEN, CLOSE, base volume], newest first; unusable rows are left out.
 
     The row of the minute that is not over yet is among them.
     """
-    found = []
-    for row in reading.array(f"candles of {market}", body):
-        if not isinstance(row, list) or len(row) < 6:
-            raise BadAnswer(f"{market}: a candle should be an array of 6 numbers, not {str(row)[:60]}")
-        opened, low, high, first, last, traded = row[:6]
-        one = reading.candle(market, opened, (first, high, low, last, traded))
-        if one is None:
-            log.warning("%s: a candle that cannot be used was left out: %.100r", market, row)
-            continue
-        found.append(one)
-    return found
+    return reading.candles(market, body, (0, 3, 2, 1, 4, 5))

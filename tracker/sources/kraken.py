@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tracker.candles import Candles
 from tracker.errors import BadAnswer, RateLimited, SourceRefused, SourceUnavailable, UnknownMarket
-from tracker.model import HOUR, MINUTE, Candle, Listing, Market, MarketStatus, Poll
+from tracker.model import HOUR, MINUTE, Listing, Market, MarketStatus, Poll
 from tracker.sources import reading
 from tracker.sources.http import Answer, Http, Request
 from tracker.sources.machine import Limit, Machine
@@ -67,16 +68,16 @@ class Kraken:
             quotes, minute, answer.received_at
         )
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         """Give finished candles by one call: those of the last 720 minutes. See `ports.Source`."""
         end = reading.last_finished(end, self._clock)
         if reading.first_stamp(start) > end or end < self._clock() - REACH - HOUR:
-            return []
+            return Candles.of(market)
         symbol = self._names([market]).get(market)
         if symbol is None:
             raise UnknownMarket(f"{market}: Kraken does not list it")
         result, answer = self._ask(request_candles(symbol, start), market)
-        return reading.finished(reading.over(parse_candles(result, market), answer), start, end)
+        return reading.finished([parse_candles(result, market).until(answer.as_of)], market, start, end)
 
     def _names(self, markets: Iterable[Market]) -> Mapping[Market, str]:
         """Give Kraken's names of its markets: from memory, from another process, or from Kraken.
@@ -177,7 +178,7 @@ def request_candles(symbol: str, start: datetime) -> Request:
     return Request("/0/public/OHLC", {"pair": symbol, "interval": "1", "since": str(since)})
 
 
-def parse_candles(result: Any, market: Market) -> list[Candle]:
+def parse_candles(result: Any, market: Market) -> Candles:
     """Read OHLC: rows [time in s, open, high, low, close, vwap, base volume, count], oldest first.
 
     Minutes without a trade are there, flat, with count 0; so is the minute that is not over yet.
@@ -185,14 +186,4 @@ def parse_candles(result: Any, market: Market) -> list[Candle]:
     rows = [value for name, value in reading.table(f"candles of {market}", result).items() if name != "last"]
     if len(rows) != 1:
         raise BadAnswer(f"{market}: candles of one pair were asked for, {len(rows)} came")
-    found = []
-    for row in reading.array(f"candles of {market}", rows[0]):
-        if not isinstance(row, list) or len(row) < 7:
-            raise BadAnswer(f"{market}: a candle should be an array of 8 values, not {str(row)[:60]}")
-        opened, first, high, low, last, _, traded = row[:7]
-        one = reading.candle(market, opened, (first, high, low, last, traded))
-        if one is None:
-            log.warning("%s: a candle that cannot be used was left out: %.100r", market, row)
-            continue
-        found.append(one)
-    return found
+    return reading.candles(market, rows[0], (0, 1, 2, 3, 4, 6))

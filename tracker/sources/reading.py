@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
+from tracker.candles import Candles, Floats
 from tracker.errors import BadAnswer
-from tracker.model import MINUTE, POLL_WITHIN, Candle, Market, Metric, Origin, Poll, Problem, Sample, Series, iso
+from tracker.model import MINUTE, POLL_WITHIN, Market, Metric, Origin, Poll, Problem, Sample, Series, iso
 from tracker.sources.http import CLOCKS_APART, Answer
 
+log = logging.getLogger(__name__)
+
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII).fullmatch
+_PLAIN = re.compile(r"(?:\d+(?:\.\d*)?(?:,|\Z))*", re.ASCII).fullmatch
 
 
 def number(value: Any) -> float | None:
@@ -98,10 +106,11 @@ def untimely(exchange: str, minute: datetime, at: datetime) -> Poll | None:
     return Poll((), (Problem(exchange, what),))
 
 
-def candle(market: Market, opened: object, numbers: tuple[object, object, object, object, object]) -> Candle | None:
-    """Make a candle from its open time (seconds since 1970) and open, high, low, close, base volume; None if unusable.
+def candles(market: Market, rows: Any, places: tuple[int, int, int, int, int, int], *, per_second: int = 1) -> Candles:
+    """Read rows of candles, in their order; `places` of open time (`per_second`), open, high, low, close, base volume.
 
-    Unusable: null or non-positive prices, a time that is no whole minute, a close outside [low, high].
+    A row without usable values is left out: null or non-positive prices, a time that is no whole minute, a close or
+    an open outside [low, high]. BadAnswer when a row is no array with all those places.
     """
     at, traded = number(opened), volume(numbers[4])
     first, high, low, last = price(numbers[0]), price(numbers[1]), price(numbers[2]), price(numbers[3])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tracker.candles import Candles
 from tracker.errors import (
     BadAnswer,
     ConfigError,
@@ -21,7 +22,7 @@ from tracker.errors import (
     TrackerError,
     UnknownMarket,
 )
-from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Poll
+from tracker.model import MINUTE, Listing, Market, MarketStatus, Poll
 from tracker.sources import reading
 from tracker.sources.http import CLOCKS_APART
 
@@ -103,21 +104,21 @@ class ViaCcxt:
         if behind > CLOCKS_APART.total_seconds():
             raise BadAnswer(f"{self.exchange}: the newest of its tickers is {behind:.0f} s old; it is not live")
 
-    def candles(self, market: Market, start: datetime, end: datetime) -> list[Candle]:
+    def candles(self, market: Market, start: datetime, end: datetime) -> Candles:
         """Give finished candles, 500 a call. See `ports.Source`."""
         if not self._client.has.get("fetchOHLCV"):
             raise SourceRefused(f"{self.exchange}: it has no candles")
         end = reading.last_finished(end, self._clock)
         opened, last = (_milliseconds(at - MINUTE) for at in (reading.first_stamp(start), end))
-        found: list[Candle] = []
+        found: list[Candles] = []
         while opened <= last:
             rows = self._ask("fetch_ohlcv", f"{market.base}/{market.quote}", "1m", opened, PAGE)
             page = parse_candles(rows, market)
-            found += page
-            newest = max((_milliseconds(one.opened) for one in page), default=0)
+            found.append(page)
+            newest = int(page.opened.max(initial=0)) * 1000
             # An empty page may be a quiet stretch: go on behind it, never back.
             opened = newest + 60_000 if newest >= opened else opened + PAGE * 60_000
-        return reading.finished(found, start, end)
+        return reading.finished(found, market, start, end)
 
     def _ask(self, method: str, *arguments: object) -> Any:
         client = self._client
@@ -132,17 +133,10 @@ class ViaCcxt:
             raise mapped from error
 
 
-def parse_candles(rows: Any, market: Market) -> list[Candle]:
+def parse_candles(rows: Any, market: Market) -> Candles:
     """Read ccxt's candles: [open time in ms, open, high, low, close, base volume]; unusable rows are left out."""
-    found = []
-    for row in reading.array(f"candles of {market}", rows):
-        if isinstance(row, list) and len(row) >= 6:
-            at = reading.number(row[0])
-            one = reading.candle(
-                market, at / 1000 if at is not None else None, (row[1], row[2], row[3], row[4], row[5])
-            )
-            found += [one] if one else []
-    return found
+    usable = [row for row in reading.array(f"candles of {market}", rows) if isinstance(row, list) and len(row) >= 6]
+    return reading.candles(market, usable, (0, 1, 2, 3, 4, 5), per_second=1000)
 
 
 def translated(exchange: str, error: Exception, headers: Any) -> TrackerError | None:

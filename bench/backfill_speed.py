@@ -35,7 +35,7 @@ MOST = {"coinbase": 300, "kraken": 720, "binance": 1000}
 
 
 def load_by_ccxt(
-    exchange: str, url: str, pairs: Sequence[str], start: int, end: int, folder: Path, threads: int
+    *, exchange: str, url: str, pairs: Sequence[str], start: int, end: int, folder: Path, threads: int
 ) -> None:
     """Do the work with ccxt and pandas: samples stamped in (start, end], epoch seconds."""
     import ccxt
@@ -164,9 +164,8 @@ def compare(exchange: str, url: str, folder: Path, options: argparse.Namespace) 
         wall, cpu, peak = (statistics.median(getattr(one, key) for one in runs) for key in ("seconds", "cpu", "peak"))
         rate = counts[name] / wall
         print(f"{name:<18}{counts[name]:>9}{wall:>9.2f}{rate:>9.0f}{cpu:>8.2f}{peak:>10.0f}{rate * base:>8.1f}")
-    print(
-        f"{'raw':<18}{len(requests):>5} req{seconds:>9.2f}{size / seconds / 2**20:>7.1f} MiB/s, {size / 2**20:.1f} MiB"
-    )
+    megabytes = size / 2**20
+    print(f"{'raw':<18}{len(requests):>5} req{seconds:>9.2f}{megabytes / seconds:>7.1f} MiB/s, {megabytes:.1f} MiB")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from tracker.candles import Candles
 from tracker.errors import BadAnswer, PermanentError, RetriableError
 from tracker.frames import between, merged
 from tracker.history import LOOKBACK, hours, samples
-from tracker.model import HOUR, MINUTE, Candle, Market, Metric, Problem, Sample, iso, whole_hour
+from tracker.model import HOUR, MINUTE, Market, Metric, Problem, iso, whole_hour, whole_minute
 from tracker.ports import Source, Store
 
 AT_ONCE = 8
@@ -52,6 +52,9 @@ class _Tally:
     changed: list[datetime] = field(default_factory=list)
     problems: dict[str, Problem] = field(default_factory=dict)
 
+    def result(self) -> Loaded:
+        return Loaded(self.hours, self.rows, self.skipped, tuple(self.changed), tuple(self.problems.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
@@ -68,10 +71,17 @@ class Backfill:
         """Store the samples stamped in (start, end], a page of the exchange at a time.
 
         Finished hours go into the ledger and are not asked for again (unless `again`), so a killed load goes on
-        where it was. A market that the exchange does not know, or whose answer makes no sense, becomes a problem
-        and does not hold up the others. When the exchange does not answer after several tries, that error is raised.
+        where it was. What the source's candles no longer reach is not asked for, not entered, and a problem says so.
+        A market that the exchange does not know, or whose answer makes no sense, becomes a problem and does not hold
+        up the others. When the exchange does not answer after several tries, that error is raised.
         """
         tally = _Tally()
+        oldest = self._oldest()
+        if oldest is not None and start < min(oldest, end):
+            tally.problems[self.source.exchange] = self._beyond(start, min(oldest, end))
+            start = oldest
+            if start >= end:
+                return tally.result()
         known: Loads = {} if again else self.store.ledger.loaded(self.source.exchange, whole_hour(start), end)
         parts = list(_parts(start, end, max(self.source.page, HOUR)))
         total, done = len(parts) * len(self.markets), 0
@@ -96,7 +106,7 @@ class Backfill:
                     found.append(samples(answer, since, until, self.metrics))
             self._store(merged(found), since, until, tally)
             self._mark(since, until, tails)
-        return Loaded(tally.hours, tally.rows, tally.skipped, tuple(tally.changed), tuple(tally.problems.values()))
+        return tally.result()
 
     def _store(self, found: pa.Table, since: datetime, until: datetime, tally: _Tally) -> None:
         for hour in hours(since, until):
@@ -107,12 +117,27 @@ class Backfill:
             if self.store.write_candles(hour, self.source.exchange, table):
                 tally.changed.append(hour)
 
-    def _mark(self, since: datetime, until: datetime, answered: dict[Market, list[Candle]]) -> None:
-        """Enter the hours that were loaded from their first to their last stamp, and long enough after their end."""
+    def _mark(self, since: datetime, until: datetime, answered: dict[Market, Candles]) -> None:
+        """Enter the hours that were loaded from their first to their last stamp, and long enough after their end.
+
+        An hour that went out of the source's reach meanwhile is not: who was asked last may lack its beginning.
+        """
+        oldest = self._oldest()
         for hour in hours(since, until):
             last = hour + HOUR - MINUTE
-            if since < hour and last <= until and self.clock() - last >= SETTLED:
+            reached = oldest is None or hour > oldest + MINUTE  # the unfinished candle takes one of the places
+            if since < hour and last <= until and self.clock() - last >= SETTLED and reached:
                 self.store.ledger.mark(hour, self.source.exchange, self.metrics, answered)
+
+    def _oldest(self) -> datetime | None:
+        """Give the minute after which the source's candles begin at present; None where they have no such limit."""
+        return None if self.source.reach is None else whole_minute(self.clock()) - self.source.reach
+
+    def _beyond(self, start: datetime, oldest: datetime) -> Problem:
+        assert self.source.reach is not None
+        name, hours_ = self.source.exchange, self.source.reach // HOUR
+        why = f"{name} gives 1-minute candles of the last {hours_} hours only"
+        return Problem(name, f"{iso(start)} to {iso(oldest)} is not available: {why}")
 
     def _is_loaded(self, known: Loads, since: datetime, until: datetime, market: Market) -> bool:
         return all(is_loaded(known, hour, self.metrics, market) for hour in hours(since, until))
@@ -126,9 +151,10 @@ class Backfill:
 
         def ask(market: Market) -> Candles | Problem:
             tail = tails.get(market)
-            kept = [one for one in tail or () if one.minute > oldest]
             try:
-                return kept + self._patiently(market, min(oldest, since) if tail is None else since, until)
+                if tail is None:
+                    return self._patiently(market, min(oldest, since), until)
+                return Candles.joined(market, [tail.after(oldest), self._patiently(market, since, until)])
             except (PermanentError, BadAnswer) as error:
                 return Problem(str(market), str(error))
 

@@ -274,6 +274,13 @@ def instants(column: pa.ChunkedArray) -> list[Any]:
     return [None if us is None else _instant(us) for us in column.cast(pa.int64()).to_pylist()]
 
 
+def coded(table: pa.Table, name: str) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[str]]:
+    """Give a dictionary column without nulls as codes, and the words they stand for."""
+    column = table[name].unify_dictionaries().combine_chunks()
+    chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    return _codes(chunk), chunk.dictionary.to_pylist()
+
+
 def _instant(us: int) -> datetime:
     return _EPOCH + us * _MICROSECOND
 
@@ -305,6 +312,10 @@ def _is(column: pa.DictionaryArray, word: str) -> np.ndarray[Any, np.dtype[np.bo
     return matches[_codes(column)]  # type: ignore[no-any-return]
 
 
+def _are(column: pa.ChunkedArray, word: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.concatenate([np.empty(0, bool), *(_is(one, word) for one in column.chunks)])
+
+
 def _in_order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any], *, strictly: bool = True) -> bool:
     later = minute[1:] > minute[:-1] if strictly else minute[1:] >= minute[:-1]
     return bool(((series[1:] > series[:-1]) | (series[1:] == series[:-1]) & later).all())
@@ -312,10 +323,6 @@ def _in_order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any], *, str
 
 def _order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Sort by series, then minute; stable, so that of equal keys the later table stays behind."""
-def _are(column: pa.ChunkedArray, word: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.concatenate([np.empty(0, bool), *(_is(one, word) for one in column.chunks)])
-
-
     narrow = series.astype(np.uint16) if series.max() < 2**16 else series  # 16 bits are sorted in linear time
     order = np.argsort(narrow, kind="stable")
     if _in_order(series[order], minute[order], strictly=False):  # as it is when hours are given in their order

@@ -40,8 +40,8 @@ def hours(start: datetime, end: datetime) -> Iterator[datetime]:
         hour += HOUR
 
 
-def samples(candles: Sequence[Candle], start: datetime, end: datetime, metrics: Sequence[Metric]) -> list[Sample]:
-    """Give the samples stamped in (start, end] from the candles of one market, oldest first.
+def samples(candles: Candles, start: datetime, end: datetime, metrics: Sequence[Metric]) -> pa.Table:
+    """Give the samples (frames.SAMPLES) stamped in (start, end] from the candles of one market, oldest first.
 
     `price` is the close. `volume_24h` is the exact decimal sum of the base volumes stamped in (t-24h, t]. It is
     given only where a candle at or before t-24h, and within LOOKBACK of the hour of t, shows that the market
@@ -49,7 +49,40 @@ def samples(candles: Sequence[Candle], start: datetime, end: datetime, metrics: 
     samples. The answer for a minute depends on the candles in (its hour - LOOKBACK, minute] only, so loading
     a longer range changes nothing. `observed_at` is the close of the candle.
     """
-    stamps = [candle.minute for candle in candles]
+    stamps = candles.stamps
+    rows = np.arange(*np.searchsorted(stamps, [start.timestamp(), end.timestamp()], side="right"))
+    minutes, found = stamps[rows], []
+    if Metric.PRICE in metrics:
+        found.append(series_table(Series(candles.market, Metric.PRICE), minutes, candles.close[rows], Origin.CANDLE))
+    if Metric.VOLUME_24H in metrics:
+        before = np.searchsorted(stamps, minutes - _DAY, side="right")
+        oldest = minutes - minutes % _HOUR - _LOOKBACK
+        known = (before > 0) & (stamps[before - 1] > oldest) if len(rows) else before > 0
+        volumes = decimal_sums(candles.volume, before[known], rows[known] + 1)
+        found.append(series_table(Series(candles.market, Metric.VOLUME_24H), minutes[known], volumes, Origin.CANDLE))
+    return merged(found)
+
+
+def decimal_sums(values: Floats, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
+    """Give the sums of values[first:last], as if each value were its shortest decimal, rounded once to a float.
+
+    What exchanges write has few digits: as whole numbers of the smallest step the sums are exact in int64. A decimal
+    of up to 15 digits is the only such one that its float stands for (IEEE 754, DBL_DIG), so it is the shortest.
+    Values that are not so are added as decimals.
+    """
+    most = float(values.max(initial=0.0))
+    for places in range(_MOST_PLACES + 1):
+        scale = 10.0**places
+        if most * scale * max(len(values), 10) >= _EXACT_BELOW:
+            break
+        whole = np.rint(values * scale)
+        if (whole / scale == values).all():
+            sums = np.concatenate(([0], np.cumsum(whole.astype(np.int64))))
+            return (sums[last] - sums[first]) / scale
+    return _decimal_sums(values, first, last)
+
+
+def _decimal_sums(values: Floats, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
     sums = [Decimal(0)]
     for value in values.tolist():
         sums.append(_EXACT.add(sums[-1], Decimal(repr(value))))

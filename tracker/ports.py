@@ -25,6 +25,11 @@ class Source(Protocol):
     page: timedelta
     """The longest stretch of candles that one call gives."""
 
+    @property
+    def reach(self) -> timedelta | None:
+        """How far back from now its 1-minute candles go; None: as far as the market does, or not known."""
+        ...
+
     def listings(self) -> list[Listing]:
         """List every spot market the exchange knows, delisted ones included where it still names them."""
         ...
@@ -53,11 +58,6 @@ class Ledger(Protocol):
         """Add markets to what is loaded of an hour."""
         ...
 
-    def loaded(
-        self, exchange: str, start: datetime, end: datetime
-    ) -> Mapping[datetime, Mapping[Metric, frozenset[Market]]]:
-        """Give, by hour of [start, end], the markets whose metrics were loaded."""
-        ...
     def begin(self, start: datetime, end: datetime) -> None:
         """Write down that (start, end] is about to change and what is derived from it is not made again yet."""
         ...
@@ -70,6 +70,11 @@ class Ledger(Protocol):
         """Write down that what is derived from (start, end] is made again."""
         ...
 
+    def loaded(
+        self, exchange: str, start: datetime, end: datetime
+    ) -> Mapping[datetime, Mapping[Metric, frozenset[Market]]]:
+        """Give, by hour of [start, end], the markets whose metrics were loaded."""
+        ...
 
 
 class Store(Protocol):

@@ -23,6 +23,7 @@ class FakeSource:
     clock: Callable[[], datetime]
     exchange: str = "coinbase"
     page: timedelta = timedelta(hours=5)
+    reach: timedelta | None = None
     volume: float = 1.0
     failures: dict[object, list[Exception]] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)

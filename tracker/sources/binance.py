@@ -30,6 +30,7 @@ class Binance:
 
     exchange = EXCHANGE
     page = PAGE
+    reach = None
 
     def __init__(self, url: str, clock: Callable[[], datetime], machine: Machine | None = None) -> None:
         """Prepare; nothing is asked yet. `machine` is shared with other processes; by default, the user's."""

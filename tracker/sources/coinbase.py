@@ -38,6 +38,7 @@ class Coinbase:
 
     exchange = EXCHANGE
     page = PAGE
+    reach = None
 
     def __init__(
         self,

@@ -39,7 +39,6 @@ class Kraken:
     exchange = EXCHANGE
     page = REACH
     reach = REACH
-    """How far back from now one-minute candles go: half a day. What is older cannot be had."""
 
     def __init__(self, url: str, clock: Callable[[], datetime], machine: Machine | None = None) -> None:
         """Prepare; nothing is asked yet. `machine` is shared with other processes; by default, the user's."""

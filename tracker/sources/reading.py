@@ -112,26 +112,37 @@ def candles(market: Market, rows: Any, places: tuple[int, int, int, int, int, in
     A row without usable values is left out: null or non-positive prices, a time that is no whole minute, a close or
     an open outside [low, high]. BadAnswer when a row is no array with all those places.
     """
-    at, traded = number(opened), volume(numbers[4])
-    first, high, low, last = price(numbers[0]), price(numbers[1]), price(numbers[2]), price(numbers[3])
-    if at is None or at % 60 or not 0 <= at < 2**33 or traded is None:
-        return None
-    if first is None or high is None or low is None or last is None:
-        return None
-    if not (low <= first <= high and low <= last <= high):
-        return None
-    return Candle(market, datetime.fromtimestamp(at, UTC), first, high, low, last, traded)
+    rows = array(f"candles of {market}", rows)
+    width = max(places) + 1
+    for row in rows:
+        if type(row) is not list or len(row) < width:
+            raise BadAnswer(f"{market}: a candle should be an array of {width} values or more, not {str(row)[:60]}")
+    at, first, high, low, last, traded = (numbers([row[place] for row in rows]) for place in places)
+    at = at / per_second
+    whole = (at >= 0) & (at < 2**33) & (at % 60 == 0)
+    usable = whole & (traded >= 0) & (low > 0) & (low <= first) & (first <= high) & (low <= last) & (last <= high)
+    if not usable.all():  # NaN, for no number, is in no range
+        for index in np.flatnonzero(~usable).tolist():
+            log.warning("%s: a candle that cannot be used was left out: %.100r", market, rows[index])
+        at, first, high, low, last, traded = (one[usable] for one in (at, first, high, low, last, traded))
+    return Candles(market, at.astype(np.int64), first, high, low, last, traded + 0.0)  # + 0.0 makes -0.0 zero
 
 
-def finished(candles: Iterable[Candle], start: datetime, end: datetime) -> list[Candle]:
-    """Keep the candles stamped in (start, end], oldest first; the later of two for the same minute counts."""
-    kept = {one.opened: one for one in candles if start < one.minute <= end}
-    return [kept[opened] for opened in sorted(kept)]
+def numbers(values: Sequence[Any]) -> Floats:
+    """Read a column of numbers as `number` does, NaN for None. Most columns are plain, and read at once."""
+    kinds = set(map(type, values))
+    if kinds <= {float, int} or (kinds == {str} and _PLAIN(",".join(values))):
+        with suppress(ValueError, OverflowError):  # a comma in a string; a whole number larger than any float
+            found = np.fromiter(map(float, values), np.float64, len(values))
+            found[~np.isfinite(found)] = np.nan
+            return found
+    read = map(number, values)
+    return np.array([np.nan if one is None else one for one in read], np.float64)
 
 
-def over(candles: Iterable[Candle], answer: Answer) -> list[Candle]:
-    """Keep the candles that had ended when the exchange answered, by its clock too: ours may run ahead."""
-    return [one for one in candles if one.minute <= answer.as_of]
+def finished(parts: Iterable[Candles], market: Market, start: datetime, end: datetime) -> Candles:
+    """Join the candles stamped in (start, end], oldest first; the later of two for the same minute counts."""
+    return Candles.joined(market, parts).after(start).until(end).in_order()
 
 
 def last_finished(end: datetime, clock: Callable[[], datetime]) -> datetime:

@@ -52,6 +52,7 @@ class ViaCcxt:
     """
 
     page = PAGE * MINUTE
+    reach = None
 
     def __init__(self, exchange: str, clock: Callable[[], datetime], client: Any = None) -> None:
         """Prepare; nothing is imported or asked yet. `exchange` is `ccxt:<name>`; `client` replaces ccxt's own."""

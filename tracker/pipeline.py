@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.alerts import AlertRule, Event, Silence, Transition, audible, evaluate
 from tracker.alerts import history as alert_history
-from tracker.backfill import Backfill, Progress, is_loaded
+from tracker.backfill import Backfill, Progress, is_loaded, loaded_markets
+from tracker.coverage import ExchangeCoverage, cover
 from tracker.errors import ConfigError, MailRefused, TrackerError
 from tracker.frames import minutes_of, samples_table
 from tracker.history import gaps, hours, stretches
@@ -26,6 +27,9 @@ from tracker.ports import Bucket, Notifier, Outbox, Source, Store
 from tracker.site import About, Feed, Status, Step, render
 from tracker.stats import summarise
 from tracker.watchlist import Watchlist
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +199,7 @@ class Pipeline:
             minute,
             rules=self.rules,
             transitions=self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute),
-            status=self._status(minute),
+            status=self._status(minute, window),
             about=self.about.of_run(run_id, run_url),
             hour_ago=self.store.read_summary(minute - HOUR),
         )
@@ -210,13 +214,21 @@ class Pipeline:
         self.store.write_report(minute, "publish", report)
         return report
 
-    def _status(self, minute: datetime) -> Status:
-        """Gather what the steps said of this minute and what waits in the outbox."""
+    def _status(self, minute: datetime, window: pa.Table) -> Status:
+        """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
         reports = self.store.read_reports(minute)
         feeds = reports.get("fetch", {}).get("feeds", [])
         backlog = self.outbox.backlog(self.clock())
+        problems = [Problem(one["where"], one["what"]) for feed in feeds for one in feed["problems"]]
+        coverage = []
+        for name in self.sources:
+            try:
+                coverage += self._coverage(name, minute, window)
+            except TrackerError as error:
+                problems.append(Problem(name, f"its coverage is not known: {error}"))
         return Status(
-            problems=tuple(Problem(one["where"], one["what"]) for feed in feeds for one in feed["problems"]),
+            problems=tuple(problems),
+            coverage=tuple(coverage),
             feeds=tuple(
                 Feed(one["exchange"], one["markets"], one["got"], one["rows"], one["seconds"], one["error"])
                 for one in feeds
@@ -227,6 +239,16 @@ class Pipeline:
             failed_mails=backlog.undelivered,
             mail_configured=self.notifier is not None and bool(self.recipients),
         )
+
+    def _coverage(self, exchange: str, minute: datetime, window: pa.Table) -> list[ExchangeCoverage]:
+        """Say what became of the last 24 h of the markets last listed; nothing is asked of the exchange here."""
+        kept = self.store.read_listings(exchange)
+        if kept is None:
+            return []
+        markets, _problems = self.watchlist.choose(exchange, kept[1])
+        known = self.store.ledger.loaded(exchange, whole_hour(minute - DAY), minute)
+        loaded = loaded_markets(known, self.watchlist.metrics)
+        return [cover(window, minute, exchange, markets, loaded=loaded, reach=self.sources[exchange].reach)]
 
     # mails -----------------------------------------------------------------------------------
 
@@ -318,12 +340,12 @@ class Pipeline:
         """Find the minutes of the last 24 h in which an exchange has no sample, and load their hours from candles.
 
         An hour that was loaded already is left alone: what is missing then cannot be had, and asking again for ever
-        would not bring it.
+        would not bring it. Nor is what the exchange's candles no longer reach.
         """
         reports = []
-        for name in self.sources:
+        for name, source in self.sources.items():
             markets, _problems = self._markets(name)
-            start = until - DAY
+            start = max(until - DAY, until - (source.reach or DAY))
             stored = self.store.read(start, until, markets=markets, columns=("minute",))
             missing = {hour for since, to in gaps(minutes_of(stored), start, until) for hour in hours(since, to)}
             known = self.store.ledger.loaded(name, whole_hour(start), until)

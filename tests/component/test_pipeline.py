@@ -285,3 +285,47 @@ def test_minutes_go_when_their_hour_is_sealed_and_the_window_reads_the_same(worl
     assert world.pipeline.expire()["inputs"] == 1
     assert not list((world.folder / "store/minute").rglob("*.parquet"))
     assert world.pipeline.store.read(NOON - DAY, NOON).equals(before)
+
+
+def test_the_status_page_tells_what_became_of_each_minute(world):
+    silent = {NOON - n * MINUTE for n in range(200, 483)}
+    world.source.price = lambda market, minute: None if minute in silent or (market, minute) == (ETH, NOON) else 10.0
+    world.now = NOON - 15 * MINUTE
+    world.pipeline.repair(NOON - 15 * MINUTE)
+    world.minute(NOON)
+    said = json.loads((world.folder / "site/api/v1/status.json").read_text())["coverage"]
+    [exchange] = said["exchanges"]
+    btc, eth = exchange["markets"]
+    assert exchange["outages"] == [
+        {"since": "2026-03-02T03:57:00Z", "until": "2026-03-02T08:40:00Z", "minutes": 283, "open_start": False}
+    ]
+    assert btc["minutes"] == {"polled": 1, "repaired": 1440 - 283 - 15, "missing": 14, "outage": 283}
+    assert eth["minutes"] == {"repaired": 1440 - 283 - 15, "missing": 15, "outage": 283}
+    assert (len(btc["cells"]), btc["cells"][-1], btc["cells"][0]) == (96, "m", "r")
+    page = (world.folder / "site/status.html").read_text()
+    assert "283 minutes: an outage, candles of its 2 markets have none either" in page
+
+
+def test_a_broken_ledger_is_named_on_the_status_page_and_keeps_no_page_from_coming_out(world):
+    world.pipeline.repair(NOON)
+    [broken, *_] = sorted((world.folder / "store/loads").rglob("*.json"))
+    broken.write_text("[")
+    world.minute(NOON)
+    said = json.loads((world.folder / "site/api/v1/status.json").read_text())
+    assert said["coverage"]["exchanges"] == []
+    assert ["its coverage is not known" in one["what"] for one in said["problems"]] == [True]
+
+
+def test_what_an_exchange_no_longer_reaches_is_not_asked_for_again_and_called_not_available(world):
+    world.source.reach = 12 * HOUR
+    world.pipeline.repair(NOON)
+    world.source.calls.clear()
+    world.now = NOON + 3 * HOUR
+    world.pipeline.repair(NOON + 3 * HOUR)
+    asked = {call[2] for call in world.source.calls if call[0] == "candles"}
+    assert min(asked) >= NOON - 31 * HOUR  # the hours since, and the candles that their volume needs
+    world.minute(NOON + 3 * HOUR)
+    said = json.loads((world.folder / "site/api/v1/status.json").read_text())["coverage"]["exchanges"][0]
+    assert said["reach_minutes"] == 720
+    assert said["minutes"]["not_available"] == 2 * 540
+    assert said["outages"] == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,39 @@ def test_the_pages_show_what_the_files_say(tmp_path):
     ranked = sorted((one for one in ranking["series"] if one["metric"] == "price"), key=lambda one: one["rank"])
     shown = re.findall(r'href="m/([a-z0-9-]+)\.html"', page[page.index("<tbody") :])
     assert list(dict.fromkeys(shown)) == [one["market"].replace(":", "-").lower() for one in ranked]
+
+
+def test_the_outage_is_told_as_one_asked_about_once_and_counted_in_no_statistic(tmp_path):
+    path = slice_of(SLICES["outage"])
+    with running(replay=path, ahead=timedelta(hours=23)) as exchange:
+        pipeline, frame, end = product(exchange, tmp_path), recorded(exchange, path), whole_minute(NOW)
+        assert pipeline.repair(end)["rows"] > 0
+        exchange.simulation.forget()
+        # the hour that is going on, and the one before until its late candles are there, are open; the outage is not
+        again = pipeline.repair(end)["loads"]
+        for minute in (end, end + MINUTE):
+            exchange.now = minute + timedelta(seconds=3)
+            pipeline.fetch(minute)
+            pipeline.analyze(minute)
+            pipeline.publish(minute)
+    minute = end + MINUTE
+    status = json.loads((tmp_path / "site/api/v1/status.json").read_text())
+    [told] = status["coverage"]["exchanges"]
+    [outage] = [one for one in told["outages"] if one["minutes"] > 10]
+    since, until = (datetime.fromisoformat(outage[name]) for name in ("since", "until"))
+    heard = sorted({at.to_pydatetime() for at in frame["minute"] if minute - DAY < at <= minute})
+    lengths = {(b - a) // MINUTE - 1: (a, b - MINUTE) for a, b in pairwise(heard)}
+    assert lengths[max(lengths)] == (since, until)
+    assert outage["minutes"] in {283, 284}
+    assert all(until <= datetime.fromisoformat(one["start"]) for one in again)
+    assert f"{outage['minutes']} minutes: an outage" in (tmp_path / "site/status.html").read_text()
+    ranking = json.loads((tmp_path / "site/api/v1/ranking.json").read_text())
+    counts = {one["market"]: one["n_24h"] for one in ranking["series"] if one["metric"] == "price"}
+    assert max(counts.values()) <= 1440 - outage["minutes"]
+    sampled = {
+        one["market"]: one["minutes"].get("polled", 0) + one["minutes"].get("repaired", 0) for one in told["markets"]
+    }
+    assert sampled == counts
 
 
 def test_no_alert_arises_from_the_outage(tmp_path):

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from tracker.alerts import AlertRule, Evaluation, Transition, evaluate, history
+from tracker.coverage import ExchangeCoverage, cover
 from tracker.frames import SAMPLES
-from tracker.model import DAY, MINUTE, Market, Metric, Problem
+from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Problem, whole_hour
 from tracker.site import About, Feed, Status, Step, render
 from tracker.stats import summarise
 
@@ -141,6 +142,14 @@ def eventful_day(count: int = 30, minute: datetime = NOW) -> Day:
     return day(values, minute)
 
 
+def coverage(
+    day: Day, some: Sequence[Market], *, loaded: bool = True, reach: timedelta | None = None
+) -> ExchangeCoverage:
+    """Say what became of the minutes of some markets of one exchange, all hours but the last two loaded, or none."""
+    hours = {whole_hour(day.minute) - n * HOUR: frozenset(some) for n in range(2, 25)} if loaded else {}
+    return cover(day.window, day.minute, some[0].exchange, some, loaded=hours, reach=reach)
+
+
 def _walks(some: Sequence[Market], seed: int) -> dict[tuple[Market, Metric], np.ndarray]:
     return {(market, metric): series for market in some for metric, series in walk(market, seed).items()}
 
@@ -160,6 +169,7 @@ __all__ = [
     "RULES",
     "STATUS",
     "Day",
+    "coverage",
     "day",
     "eventful_day",
     "markets",

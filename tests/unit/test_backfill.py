@@ -167,3 +167,40 @@ def test_the_last_minute_asked_for_is_the_last_one_stored():
     store, loaded, _ = loading(source(), MIDNIGHT, MIDNIGHT + MINUTE, markets=[BTC])
     assert loaded.rows == 2
     assert len(store.hours) == 1
+
+
+def test_what_the_candles_no_longer_reach_is_not_asked_for_not_entered_and_said():
+    exchange = source(reach=12 * HOUR)
+    exchange.clock = lambda: MIDNIGHT + 90 * MINUTE
+    store, loaded, _ = loading(exchange, MIDNIGHT - DAY - MINUTE, MIDNIGHT, markets=[BTC])
+    [problem] = loaded.problems
+    assert problem.where == "coinbase"
+    assert problem.what.startswith("2026-02-28T23:59:00Z to 2026-03-01T13:30:00Z is not available")
+    assert problem.what.endswith("coinbase gives 1-minute candles of the last 12 hours only")
+    # the hour of 13:00 is there in part, that of midnight in part
+    entered = sorted(store.ledger.loaded("coinbase", MIDNIGHT - DAY, MIDNIGHT))
+    assert entered == [MIDNIGHT - n * HOUR for n in range(10, 0, -1)]
+    assert min(hour for hour, _ in store.hours) == MIDNIGHT - 11 * HOUR
+
+
+def test_a_range_that_is_wholly_out_of_reach_asks_nothing():
+    exchange = source(reach=12 * HOUR)
+    _, loaded, _ = loading(exchange, MIDNIGHT, MIDNIGHT + HOUR)
+    assert (exchange.calls, loaded.rows, loaded.changed) == ([], 0, ())
+    [problem] = loaded.problems
+    assert "2026-03-02T00:00:00Z to 2026-03-02T01:00:00Z is not available" in problem.what
+
+
+def test_an_hour_that_goes_out_of_reach_while_others_are_asked_is_not_entered():
+    exchange = source(reach=12 * HOUR)
+    now = [MIDNIGHT + 13 * HOUR - 10 * MINUTE]
+    exchange.clock = lambda: now[0]
+    whole = exchange.candles
+
+    def slow(market, start, end):
+        now[0] += 10 * MINUTE
+        return whole(market, start, end)
+
+    exchange.candles = slow
+    store, _, _ = loading(exchange, MIDNIGHT + HOUR - MINUTE, MIDNIGHT + 3 * HOUR - MINUTE)
+    assert sorted(store.ledger.loaded("coinbase", MIDNIGHT, MIDNIGHT + DAY)) == [MIDNIGHT + 2 * HOUR]

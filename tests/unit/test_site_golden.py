@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import site
-from tracker.model import Market, Metric
+from tracker.model import HOUR, Market, Metric
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "site"
 
@@ -37,7 +37,10 @@ def files():
             (pepe, Metric.PRICE): spike,
         }
     )
-    return day.render(about=replace(site.ABOUT, version="0.0.0"))
+    new = Market("kraken", "NEW", "EUR")
+    coverage = (site.coverage(day, [btc]), site.coverage(day, [new, pepe], loaded=False, reach=12 * HOUR))
+    status = replace(site.STATUS, coverage=coverage)
+    return day.render(about=replace(site.ABOUT, version="0.0.0"), status=status)
 
 
 def reviewable(data: bytes) -> str:

@@ -466,6 +466,48 @@ def test_a_status_with_a_thousand_problems_stays_readable(eventful):
     assert "950 more in" in text_of(eventful.render(status=many)["status.html"].decode())
 
 
+def test_an_outage_is_told_in_words_with_its_length():
+    two = site.markets(2)
+    values = {(one, Metric.PRICE): site.walk(one)[Metric.PRICE] for one in two}
+    for series in values.values():
+        series[352:635] = np.nan
+    day = site.day(values)
+    page = day.render(status=replace(STATUS, coverage=(site.coverage(day, two),)))["status.html"].decode()
+    told = "coinbase gave nothing from 04:02 to 08:45 UTC , 283 minutes: an outage, candles of its 2 markets have none"
+    assert told in text_of(page)
+    assert "<title>coinbase:BTC-USD, minutes of the last 24 h: 1,157 polled, 283 outage.</title>" in page
+    assert page.count('<tr><th scope="row"><a href="m/coinbase-') == 2
+
+
+def test_few_markets_have_a_strip_each_and_many_only_where_there_is_something_to_tell():
+    def strips(count, gap_in):
+        some = site.markets(count)
+        values = {(one, Metric.PRICE): np.ones(1440) for one in some}
+        for one in some[:gap_in]:
+            values[one, Metric.PRICE][100:200] = np.nan
+        day = site.day(values)
+        page = day.render(status=replace(STATUS, coverage=(site.coverage(day, some),)))["status.html"].decode()
+        return page.count('<td class="l"><svg'), text_of(page)
+
+    assert strips(100, 0)[0] == 100
+    shown, said = strips(101, 0)
+    assert (shown, "101 markets have a sample of every minute" in said) == (0, True)
+    shown, said = strips(101, 3)
+    assert (shown, "98 more markets have a sample of every minute" in said) == (3, True)
+    shown, said = strips(300, 299)
+    assert (shown, "49 more with gaps in status.json" in said) == (250, True)
+
+
+def test_the_status_page_of_a_thousand_ragged_markets_keeps_its_budget():
+    some, random = site.markets(1000), np.random.default_rng(7)
+    values = {(one, Metric.PRICE): np.where(random.random(1440) < random.random() * 0.2, np.nan, 1.0) for one in some}
+    table = site.window(values)
+    coverage = site.coverage(site.Day(table, None, (), NOW), some)
+    day = site.quiet_day(2)
+    page = day.render(status=replace(STATUS, coverage=(coverage,)))["status.html"]
+    assert len(gzip.compress(page)) < 100_000
+
+
 def test_a_sparkline_of_a_constant_lies_in_the_middle():
     from tracker.site.samples import Samples
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from tracker.coverage import CELL, FATES, ExchangeCoverage, Fate
 from tracker.model import MINUTE, Market, Metric, Series, iso
 from tracker.site.content import Content
 from tracker.site.pages import Alert
@@ -22,6 +23,13 @@ NUMBERS = (
     "latest", "latest_minute", "change_24h", "mean_1h", "ratio_1h", "stdev_24h", "cv_24h", "rank",
     "n_1h", "n_24h", "min_24h", "max_24h",
 )  # fmt: skip
+
+
+LETTERS = {
+    Fate.POLLED: "p", Fate.REPAIRED: "r", Fate.NO_TRADE: "t", Fate.MISSING: "m", Fate.NOT_AVAILABLE: "a",
+    Fate.OUTAGE: "o",
+}  # fmt: skip
+"""How status.json writes the cells of a strip."""
 
 
 def _json(value: object) -> bytes:
@@ -145,6 +153,32 @@ def _alert(one: Alert) -> dict[str, Any]:
     }
 
 
+def _coverage(one: ExchangeCoverage) -> dict[str, Any]:
+    letters = [LETTERS[fate] for fate in FATES]
+    return {
+        "exchange": one.exchange,
+        "reach_minutes": one.reach // MINUTE if one.reach else None,
+        "minutes": {fate.value: one.count(fate) for fate in FATES},
+        "outages": [
+            {
+                "since": iso(outage.since),
+                "until": iso(outage.until),
+                "minutes": outage.minutes,
+                "open_start": outage.open_start,
+            }
+            for outage in one.outages
+        ],
+        "markets": [
+            {
+                "market": str(market.market),
+                "minutes": {fate.value: n for fate, n in zip(FATES, market.counts, strict=True) if n},
+                "cells": "".join(letters[code] for code in market.cells),
+            }
+            for market in one.markets
+        ],
+    }
+
+
 def status(content: Content) -> bytes:
     """Give api/v1/status.json: what an outside watcher looks at."""
     now, about = content.status, content.about
@@ -176,6 +210,11 @@ def status(content: Content) -> bytes:
                 "oldest_unsent": iso(now.oldest_unsent) if now.oldest_unsent else None,
                 "failed": now.failed_mails,
                 "mail_configured": now.mail_configured,
+            },
+            "coverage": {
+                "cell_minutes": CELL // MINUTE,
+                "letters": {letter: fate.value for fate, letter in LETTERS.items()},
+                "exchanges": [_coverage(one) for one in now.coverage],
             },
         }
     )

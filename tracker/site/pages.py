@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from tracker.alerts import AlertRule, State
+from tracker.coverage import ExchangeCoverage
 from tracker.model import Market, Metric, Problem
 from tracker.site.formats import Number
 
@@ -71,6 +72,7 @@ class Status:
     oldest_unsent: datetime | None = None
     failed_mails: int = 0
     mail_configured: bool = False
+    coverage: tuple[ExchangeCoverage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,42 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class FateKey:
+    """One line of the legend of strips."""
+
+    name: str
+    meaning: str
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The 24 h of one market: a picture, and the minutes of each fate in the order of the legend."""
+
+    market: Market
+    href: str | None
+    svg: Markup
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayCoverage:
+    """What became of each minute of the last 24 h.
+
+    `totals`: by exchange, its number of markets and the minutes of each fate. `strips`: those of all markets where
+    there are few, else of markets with something to tell, at most so many as are read; `whole` and `more` count
+    the markets left out: whole days, and others.
+    """
+
+    legend: tuple[FateKey, ...]
+    totals: tuple[tuple[str, int, tuple[int, ...]], ...]
+    sentences: tuple[Markup, ...]
+    strips: tuple[Strip, ...]
+    whole: int
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusPage:
     """How fresh and how complete the data is, how the last run went, what waits."""
 
@@ -293,6 +331,7 @@ class StatusPage:
     status: Status
     shown_problems: tuple[Problem, ...]
     coverage: tuple[Coverage, ...]
+    day: DayCoverage | None
     verdict: str
     tone: str
     slowest: float

@@ -25,6 +25,7 @@ from tracker.site.pages import (
     StatusPage,
 )
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
+from tracker.site.strips import day_coverage
 
 SHOWN_ENDED = 200
 SHOWN_PROBLEMS = 50
@@ -53,6 +54,7 @@ def status_page(content: Content) -> StatusPage:
         status=status,
         shown_problems=status.problems[:SHOWN_PROBLEMS],
         coverage=tuple(_coverage(content)),
+        day=day_coverage(status.coverage, content.minute, {str(one) for one in content.markets.values()}),
         verdict=verdict,
         tone=tone,
         slowest=max((step.seconds for step in status.steps), default=0.0),

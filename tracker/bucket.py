@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from tracker.model import iso
+from tracker.model import HOUR, iso
 from tracker.objects import Change, Objects
 
 MANIFEST = "manifest.json"
@@ -26,6 +26,9 @@ AT_ONCE = 16
 
 CLAIM_LIVES = timedelta(minutes=10)
 """A claim this much older than the minute being published belongs to a publisher that died."""
+
+DRAFTS_LIVE = HOUR
+"""A draft older than this belongs to a publisher that was killed."""
 
 _UNKNOWN = {"sha256": None, "bytes": None}
 
@@ -70,6 +73,7 @@ class _Claim:
 
     changed: tuple[str, ...]
     vanished: tuple[str, ...]
+    kept: frozenset[str]
 
 
 class SiteBucket:
@@ -78,8 +82,13 @@ class SiteBucket:
     def __init__(self, url: str) -> None:
         self.objects = Objects(url)
 
-    def publish(self, pages: Mapping[str, bytes], minute: datetime) -> Published:
-        """Upload the changed pages, index pages last, then delete what is no page any more.
+    def known(self) -> frozenset[str]:
+        """Give the paths whose published bytes are known; a page that is not among them must be made anew."""
+        manifest = _read(self.objects.get(MANIFEST))
+        return frozenset(_known(manifest))
+
+    def publish(self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = ()) -> Published:
+        """Upload the changed pages, index pages last, then delete what is no page any more and not to `keep`.
 
         An older minute than the published one changes nothing. When it fails half-way the site stays readable:
         its index is the old one, and the next publish mends what is behind it. Raises StoreUnavailable then.
@@ -88,7 +97,7 @@ class SiteBucket:
             raise ValueError(f"{MANIFEST} is the bucket's own; no page may have that name")
         hashes = {path: hashlib.sha256(data).hexdigest() for path, data in pages.items()}
         token = uuid.uuid4().hex
-        claim = self._claim(hashes, minute, token)
+        claim = self._claim(hashes, minute, token, frozenset(keep) - hashes.keys())
         if claim is None:
             return Published(minute, skipped=len(pages), older=True)
         index = [path for path in claim.changed if _is_index(path)]
@@ -101,7 +110,11 @@ class SiteBucket:
         skipped = len(pages) - len(claim.changed)
         return Published(minute, len(claim.changed), sent, skipped, len(claim.vanished), older)
 
-    def _claim(self, hashes: Mapping[str, str], minute: datetime, token: str) -> _Claim | None:
+    def sweep(self, now: datetime) -> int:
+        """Remove drafts that killed publishers left an hour ago or earlier; give how many."""
+        return self.objects.sweep((now - DRAFTS_LIVE).timestamp())
+
+    def _claim(self, hashes: Mapping[str, str], minute: datetime, token: str, keep: frozenset[str]) -> _Claim | None:
         """Say in the manifest what will be touched, before touching it; None when a later minute is out."""
         made: _Claim | None = None
 
@@ -110,11 +123,11 @@ class SiteBucket:
             made, manifest = None, _read(old)
             if _is_later(manifest, minute):
                 return None
-            dirty = {path for claim in manifest["claims"].values() for path in claim["paths"]}
-            known = {path: one["sha256"] for path, one in manifest["objects"].items() if path not in dirty}
+            dirty = _dirty(manifest)
+            known = _known(manifest)
             changed = tuple(sorted(path for path, digest in hashes.items() if known.get(path) != digest))
-            vanished = tuple(sorted((manifest["objects"].keys() | dirty) - hashes.keys()))
-            made = _Claim(changed, vanished)
+            vanished = tuple(sorted((manifest["objects"].keys() | dirty) - hashes.keys() - keep))
+            made = _Claim(changed, vanished, keep & manifest["objects"].keys())
             if not changed and not vanished and manifest["minute"] == iso(minute):
                 return None
             living = {one: claim for one, claim in manifest["claims"].items() if not _is_dead(claim, minute)}
@@ -138,11 +151,12 @@ class SiteBucket:
             if superseded:  # our bytes may lie over newer ones: the next publish sends, or deletes, those again
                 touched = dict.fromkeys((*claim.changed, *claim.vanished), _UNKNOWN)
                 return _written({**manifest, "objects": manifest["objects"] | touched, "claims": claims})
-            dirty = {path for other in claims.values() for path in other["paths"]}
-            there = {
-                path: _UNKNOWN if path in dirty else {"sha256": digest, "bytes": sizes[path]}
-                for path, digest in hashes.items()
+            dirty = _dirty({"claims": claims})
+            there: dict[str, Mapping[str, Any]] = {
+                path: {"sha256": digest, "bytes": sizes[path]} for path, digest in hashes.items()
             }
+            there |= {path: one for path, one in manifest["objects"].items() if path in claim.kept}
+            there |= dict.fromkeys(there.keys() & dirty, _UNKNOWN)
             return _written({"minute": iso(minute), "objects": there, "claims": claims})
 
         self._update(change)
@@ -163,6 +177,17 @@ class SiteBucket:
 def _is_index(path: str) -> bool:
     """Say whether a page is an entrance, which must not speak of pages that are not there yet."""
     return "/" not in path and path.endswith(".html")
+
+
+def _dirty(manifest: Mapping[str, Any]) -> set[str]:
+    """Give the paths that publishers at work may overwrite."""
+    return {path for claim in manifest["claims"].values() for path in claim["paths"]}
+
+
+def _known(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Give the hashes that can be trusted."""
+    dirty = _dirty(manifest)
+    return {path: one["sha256"] for path, one in manifest["objects"].items() if one["sha256"] and path not in dirty}
 
 
 def _is_dead(claim: Mapping[str, Any], minute: datetime) -> bool:

@@ -7,14 +7,15 @@ seconds), good for a log, an XCom and the status page.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from tracker.alerts import AlertRule, Event, Silence, Transition, audible, evaluate
+from tracker.alerts import AlertRule, Evaluation, Event, Silence, State, Transition, audible, evaluate
 from tracker.alerts import history as alert_history
 from tracker.backfill import Backfill, Progress, is_loaded, loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
@@ -22,9 +23,9 @@ from tracker.errors import ConfigError, MailRefused, TrackerError
 from tracker.frames import minutes_of, samples_table
 from tracker.history import gaps, hours, stretches
 from tracker.mail import compose
-from tracker.model import DAY, HOUR, POLL_WITHIN, Market, Problem, Retention, iso, whole_hour, whole_minute
+from tracker.model import DAY, HOUR, MINUTE, POLL_WITHIN, Market, Problem, Retention, iso, whole_hour, whole_minute
 from tracker.ports import Bucket, Notifier, Outbox, Source, Store
-from tracker.site import About, Feed, Status, Step, render
+from tracker.site import About, Feed, Status, Step, market_paths, render
 from tracker.stats import summarise
 from tracker.watchlist import Watchlist
 
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LISTINGS_KEPT = HOUR
+MARKETS_A_MINUTE = 75
+"""About so many markets' pages are made each minute; with more markets each waits for its turn."""
+
+LONGEST_CADENCE = 5
+"""Minutes after which every market's pages are made anew, however many there are."""
+
+OPEN = frozenset({State.FIRING, State.RESOLVING})
 LIVE_WITHIN = HOUR
 """A minute evaluated later than this after itself is history: it is recorded, and no mail is sent."""
 
@@ -192,18 +200,25 @@ class Pipeline:
         summary = self.store.read_summary(minute)
         if summary is None:
             summary = summarise(window, minute)
+        evaluation = evaluate(self.rules, window, summary, minute)
+        markets = [Market.parse(name) for name in summary["market"].unique().to_pylist()]
+        every = max(1, min(LONGEST_CADENCE, -(-len(markets) // MARKETS_A_MINUTE)))
+        known = frozenset(self.bucket.known()) if every > 1 else frozenset()
+        due = _due(markets, minute, every, evaluation, known)
         pages = render(
             summary,
             window,
-            evaluate(self.rules, window, summary, minute),
+            evaluation,
             minute,
             rules=self.rules,
             transitions=self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute),
             status=self._status(minute, window),
-            about=self.about.of_run(run_id, run_url),
+            about=replace(self.about.of_run(run_id, run_url), market_seconds=60 * every),
             hour_ago=self.store.read_summary(minute - HOUR),
+            due=due,
         )
-        published = self.bucket.publish(pages, minute)
+        keep = known.intersection(path for market in markets if market not in due for path in market_paths(market))
+        published = self.bucket.publish(pages, minute, keep)
         report = {
             "minute": iso(minute),
             "began": iso(began),
@@ -306,8 +321,8 @@ class Pipeline:
     ) -> Report:
         """Load the history of (start, end] from candles, derive again what depends on it, record what would have fired.
 
-        Hours that were loaded before are not asked for again, unless `again`. Doing it twice changes nothing. It
-        never mails.
+        Hours that were loaded before are not asked for again, unless `again`. Doing it twice changes nothing. What a
+        killed load left underived is derived now. It never mails.
         """
         if exchange is not None and exchange not in self.sources:
             raise ConfigError(f"{exchange} is not watched; watched: {', '.join(self.sources)}")
@@ -315,6 +330,8 @@ class Pipeline:
         problems: list[Problem] = []
         changed: set[datetime] = set()
         written = rows = skipped = 0
+        left = self.store.ledger.begun()
+        self.store.ledger.begin(start, end)
         for name in [exchange] if exchange else self.sources:
             markets, unchosen = self._markets(name)
             backfill = Backfill(self.sources[name], self.store, markets, self.watchlist.metrics, self.clock, self.sleep)
@@ -322,8 +339,12 @@ class Pipeline:
             problems += [*unchosen, *loaded.problems]
             changed |= set(loaded.changed)
             written, rows, skipped = written + loaded.hours, rows + loaded.rows, skipped + loaded.skipped
-        analyzed = self._derive_again(min(changed), max(changed) + HOUR, progress) if changed else 0
-        fired = self._record_past(start, end) if changed else 0
+        if changed:
+            left.append((min(changed), max(changed) + HOUR))
+        analyzed = sum(self._derive_again(since, until, progress) for since, until in left)
+        fired = sum(self._record_past(since - MINUTE, min(until, end)) for since, until in left)
+        for span in {(start, end), *left}:
+            self.store.ledger.end(*span)
         return {
             "start": iso(start),
             "end": iso(end),
@@ -378,7 +399,7 @@ class Pipeline:
             "hours": gone.hours,
             "summaries": gone.summaries,
             "reports": gone.reports,
-            "drafts": gone.drafts,
+            "drafts": gone.drafts + self.bucket.sweep(self.clock()),
             "problems": [{"where": one.where, "what": one.what} for one in gone.problems],
         }
 
@@ -414,6 +435,22 @@ class Pipeline:
             progress("replaying", (until - start) // DAY, total)
             since = until
         return _alerts(transitions)
+
+
+def _due(
+    markets: Sequence[Market], minute: datetime, every: int, evaluation: Evaluation, known: frozenset[str]
+) -> frozenset[Market]:
+    """Choose the markets whose pages are made now: each in its turn, at once when new or when an alert moves."""
+    turn = int(minute.timestamp()) // 60 % every
+    moving = {one.series.market for one in evaluation.transitions}
+    moving |= {series.market for series, state in evaluation.states.items() if state in OPEN}
+    return frozenset(
+        market
+        for market in markets
+        if market in moving
+        or zlib.crc32(str(market).encode()) % every == turn
+        or not known.issuperset(market_paths(market)[:1])
+    )
 
 
 def _alerts(transitions: Sequence[Transition]) -> list[Report]:

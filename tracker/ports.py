@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -206,8 +206,19 @@ class Publication(Protocol):
 class Bucket(Protocol):
     """The published site."""
 
-    def publish(self, pages: Mapping[str, bytes], minute: datetime) -> Publication:
-        """Upload the changed pages, the index last. A minute older than the published one changes nothing."""
+    def known(self) -> Collection[str]:
+        """Give the paths whose published bytes are known; a page that is not among them must be made anew."""
+        ...
+
+    def publish(self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = ()) -> Publication:
+        """Upload the changed pages, the index last; delete what is no page any more and not to `keep`.
+
+        A minute older than the published one changes nothing. What is kept must be `known`.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Remove what killed publishers left behind; give how many objects."""
         ...
 
 

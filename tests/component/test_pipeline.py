@@ -287,45 +287,42 @@ def test_minutes_go_when_their_hour_is_sealed_and_the_window_reads_the_same(worl
     assert world.pipeline.store.read(NOON - DAY, NOON).equals(before)
 
 
-def test_the_status_page_tells_what_became_of_each_minute(world):
-    silent = {NOON - n * MINUTE for n in range(200, 483)}
-    world.source.price = lambda market, minute: None if minute in silent or (market, minute) == (ETH, NOON) else 10.0
-    world.now = NOON - 15 * MINUTE
-    world.pipeline.repair(NOON - 15 * MINUTE)
+def test_many_markets_take_turns_but_a_new_one_and_one_with_an_alert_are_painted_at_once(tmp_path):
+    world = World(tmp_path)
+    many = [Market("coinbase", f"C{n}", "USD") for n in range(299)]
+    world.source.markets = [*many, ETH]
+    world.now = NOON + timedelta(seconds=3)
+    world.pipeline.load(NOON - 45 * MINUTE, NOON)
+    assert world.minute(NOON)["publish"]["written"] > 4 * 300  # all are new
+    world.eth[NOON + MINUTE] = 31.0
+    painted = set()
+    for n in range(1, 6):
+        before = world.bytes_of("site/m")
+        world.minute(NOON + n * MINUTE)
+        changed = {path for path, data in world.bytes_of("site/m").items() if before.get(path) != data}
+        painted |= changed
+        assert len(before) == 300
+        assert len(changed) < 120
+        assert n > 1 or "coinbase-eth-usd.html" in changed
+    assert len(painted) == 300
+    assert 'data-period="240"' in world.bytes_of("site/m")["coinbase-c7-usd.html"].decode()
+
+
+def test_a_market_that_is_watched_no_more_leaves_no_page(world):
     world.minute(NOON)
-    said = json.loads((world.folder / "site/api/v1/status.json").read_text())["coverage"]
-    [exchange] = said["exchanges"]
-    btc, eth = exchange["markets"]
-    assert exchange["outages"] == [
-        {"since": "2026-03-02T03:57:00Z", "until": "2026-03-02T08:40:00Z", "minutes": 283, "open_start": False}
-    ]
-    assert btc["minutes"] == {"polled": 1, "repaired": 1440 - 283 - 15, "missing": 14, "outage": 283}
-    assert eth["minutes"] == {"repaired": 1440 - 283 - 15, "missing": 15, "outage": 283}
-    assert (len(btc["cells"]), btc["cells"][-1], btc["cells"][0]) == (96, "m", "r")
-    page = (world.folder / "site/status.html").read_text()
-    assert "283 minutes: an outage, candles of its 2 markets have none either" in page
+    world.source.markets = [BTC]
+    world.minute(NOON + 25 * HOUR)
+    assert set(world.bytes_of("site/m")) == {"coinbase-btc-usd.html"}
 
 
-def test_a_broken_ledger_is_named_on_the_status_page_and_keeps_no_page_from_coming_out(world):
-    world.pipeline.repair(NOON)
-    [broken, *_] = sorted((world.folder / "store/loads").rglob("*.json"))
-    broken.write_text("[")
+def test_a_load_killed_before_it_derived_is_made_good_by_the_next(world):
     world.minute(NOON)
-    said = json.loads((world.folder / "site/api/v1/status.json").read_text())
-    assert said["coverage"]["exchanges"] == []
-    assert ["its coverage is not known" in one["what"] for one in said["problems"]] == [True]
-
-
-def test_what_an_exchange_no_longer_reaches_is_not_asked_for_again_and_called_not_available(world):
-    world.source.reach = 12 * HOUR
-    world.pipeline.repair(NOON)
-    world.source.calls.clear()
-    world.now = NOON + 3 * HOUR
-    world.pipeline.repair(NOON + 3 * HOUR)
-    asked = {call[2] for call in world.source.calls if call[0] == "candles"}
-    assert min(asked) >= NOON - 31 * HOUR  # the hours since, and the candles that their volume needs
-    world.minute(NOON + 3 * HOUR)
-    said = json.loads((world.folder / "site/api/v1/status.json").read_text())["coverage"]["exchanges"][0]
-    assert said["reach_minutes"] == 720
-    assert said["minutes"]["not_available"] == 2 * 540
-    assert said["outages"] == []
+    stale = world.bytes_of("store/summary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline, "_derive_again", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            world.pipeline.load(NOON - HOUR, NOON - MINUTE)
+    assert world.bytes_of("store/summary") == stale
+    assert world.pipeline.load(NOON - HOUR, NOON - MINUTE)["analyzed"] >= 1
+    assert world.bytes_of("store/summary") != stale
+    assert world.pipeline.store.ledger.begun() == []

@@ -92,15 +92,24 @@ class Content:
         return min((one for one in self.rules if one.metric is metric), key=lambda one: float(one.factor), default=None)
 
     def frame(
-        self, path: str, title: str, description: str, *, proof: Proof | None = None, downloads: tuple[Link, ...] = ()
+        self,
+        path: str,
+        title: str,
+        description: str,
+        *,
+        proof: Proof | None = None,
+        downloads: tuple[Link, ...] = (),
+        period: int | None = None,
     ) -> Frame:
-        """Give what surrounds the page at `path`."""
+        """Give what surrounds the page at `path`, which is made anew every `period` seconds."""
+        period = period or self.about.repaint_seconds
         return Frame(
             title=title,
             path=path,
             description=description,
             minute=self.minute,
-            stale_at=self.minute + timedelta(seconds=self.about.repaint_seconds) + STALE_AFTER,
+            period=period,
+            stale_at=self.minute + timedelta(seconds=period) + STALE_AFTER,
             about=self.about,
             open_alerts=sum(one.open for one in self.alerts),
             proof=proof,

@@ -76,7 +76,7 @@ def market(content: Content, one: Market) -> dict[str, bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    slug, start = one.slug, int(content.minute.timestamp()) - DAY_MINUTES * 60
+    start = int(content.minute.timestamp()) - DAY_MINUTES * 60
     found = {metric: content.samples.get((str(one), metric.value)) for metric in Metric}
     cells = {metric: {} if it is None else _texts_by_minute(it) for metric, it in found.items()}
     series = (
@@ -88,11 +88,14 @@ def market(content: Content, one: Market) -> dict[str, bytes]:
     parts = [content.window.slice(it.start, it.stop - it.start) for it in found.values() if it is not None]
     parquet = io.BytesIO()
     pq.write_table(_without_dictionaries(pa.concat_tables(parts)), parquet, compression="zstd")
-    return {
-        f"api/v1/series/{slug}.json": f'{head},"metrics":{{{",".join(series)}}}}}\n'.encode(),
-        f"data/{slug}-24h.csv": _csv(content.minute, list(cells.values())),
-        f"data/{slug}-24h.parquet": parquet.getvalue(),
-    }
+    text = f'{head},"metrics":{{{",".join(series)}}}}}\n'.encode()
+    return dict(zip(paths(one), (text, _csv(content.minute, list(cells.values())), parquet.getvalue()), strict=True))
+
+
+def paths(market: Market) -> tuple[str, str, str]:
+    """Give the paths of a market's JSON, CSV and Parquet file."""
+    slug = market.slug
+    return f"api/v1/series/{slug}.json", f"data/{slug}-24h.csv", f"data/{slug}-24h.parquet"
 
 
 def _texts_by_minute(samples: Samples) -> dict[int, str]:

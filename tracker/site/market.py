@@ -61,6 +61,7 @@ def market_page(
             f"{market}: {said}.",
             proof=proof,
             downloads=downloads,
+            period=content.about.market_seconds,
         ),
         market=market,
         series=series,

@@ -23,7 +23,8 @@ STALE_AFTER = timedelta(seconds=120)
 class About:
     """What made the site: shown in footers and provenance, so nothing secret may be in it.
 
-    `store` describes the store without credentials. `repaint_seconds` is the period in which pages are made anew.
+    `store` describes the store without credentials. `repaint_seconds` is the period in which pages are
+    made anew, `market_seconds` that of the pages and files of a market.
     """
 
     version: str
@@ -35,6 +36,7 @@ class About:
     mail_to_count: int = 0
     store: str = ""
     repaint_seconds: int = 60
+    market_seconds: int = 60
 
     def of_run(self, run_id: str | None, run_url: str | None) -> About:
         """Give the same with the run that makes the pages."""
@@ -123,6 +125,7 @@ class Frame:
     path: str
     description: str
     minute: datetime
+    period: int  # seconds until the page is made anew
     stale_at: datetime
     about: About
     open_alerts: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,14 @@ def render(
     status: Status,
     about: About,
     hour_ago: pa.Table | None = None,
+    due: Collection[Market] | None = None,
 ) -> dict[str, bytes]:
     """Give every file of the site as of `minute`, by its path. The same arguments give the same bytes.
 
     `summary` and `window` have the schemas of tracker/frames.py, the window is (t-24h, t], sorted by market, metric
     and minute. `transitions` are the recorded ones of the last days. `hour_ago` is the summary of the hour before, for
-    the change of rank. The order of the paths is the order to publish in: index.html is last.
+    the change of rank. Of the pages and files of single markets only those of `due` are made (None: all). The order
+    of the paths is the order to publish in: index.html is last.
     """
     content = Content.gather(
         summary,
@@ -55,7 +57,7 @@ def render(
     )
     objects = (f"summary/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}.parquet",)
     files = downloads.ranking(content)
-    files |= _markets(content)
+    files |= _markets(content, due)
     files["api/v1/alerts.json"] = downloads.alerts(content)
     files["api/v1/status.json"] = downloads.status(content)
     files["feed.xml"] = feed(content)
@@ -74,13 +76,15 @@ def render(
     return files
 
 
-def _markets(content: Content) -> dict[str, bytes]:
+def _markets(content: Content, due: Collection[Market] | None) -> dict[str, bytes]:
     minute = content.minute
     objects = (f"minute/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}-*.parquet and the 24 h before it",)
     ordered = _by_rank(content)
     links = [None, *(Link(one.pair, f"{one.slug}.html") for one in ordered), None]
     files: dict[str, bytes] = {}
     for index, one in enumerate(ordered):
+        if due is not None and one not in due:
+            continue
         own = downloads.market(content, one) if _has_samples(content, one) else {}
         hashes = tuple(
             (path, hashlib.sha256(data).hexdigest()) for path, data in own.items() if path.endswith(".parquet")
@@ -91,6 +95,11 @@ def _markets(content: Content) -> dict[str, bytes]:
         )
         files[page.frame.path] = _html("market", page, ("style", "market"), ("page", "market"))
     return files
+
+
+def market_paths(market: Market) -> tuple[str, ...]:
+    """Give the paths of a market's own page and files."""
+    return (f"m/{market.slug}.html", *downloads.paths(market))
 
 
 def _has_samples(content: Content, market: Market) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from tracker.errors import CorruptObject
-from tracker.model import DAY, Market, Metric
+from tracker.model import DAY, Market, Metric, iso
 from tracker.objects import Objects
 from tracker.store import layout
 
@@ -36,6 +36,23 @@ class Ledger:
 
         self._objects.update(path, change)
 
+    def begin(self, start: datetime, end: datetime) -> None:
+        """Write down that (start, end] is about to change and what is derived from it is not made again yet."""
+        self._objects.put(f"loads/open/{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}.json", _span(start, end))
+
+    def begun(self) -> list[tuple[datetime, datetime]]:
+        """Give the ranges of loads that have begun and not ended: of those at work, and of those that were killed."""
+        found = []
+        for one in self._objects.list("loads/open"):
+            span = json.loads(self._objects.get(one.path) or b"{}")
+            if span:
+                found.append((datetime.fromisoformat(span["start"]), datetime.fromisoformat(span["end"])))
+        return found
+
+    def end(self, start: datetime, end: datetime) -> None:
+        """Write down that what is derived from (start, end] is made again."""
+        self._objects.delete([f"loads/open/{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}.json"])
+
     def loaded(self, exchange: str, start: datetime, end: datetime) -> dict[datetime, Series]:
         """Give, by hour of [start, end], the markets whose metrics were loaded."""
         found: dict[datetime, Series] = {}
@@ -47,6 +64,10 @@ class Ledger:
                     found[hour] = _read(self._objects.get(one.path), one.path)
             at += DAY
         return found
+
+
+def _span(start: datetime, end: datetime) -> bytes:
+    return json.dumps({"start": iso(start), "end": iso(end)}).encode()
 
 
 def _read(data: bytes | None, path: str) -> dict[Metric, frozenset[Market]]:

@@ -18,6 +18,6 @@ def read(*series: str, start: datetime | str | None = None, end: datetime | str 
     `series` are named `coinbase:BTC-USD` or `coinbase:BTC-USD/price`; none means all. The range is (start, end] in
     UTC, given as datetimes or ISO 8601; by default the 24 h up to now. Reads the store that TRACKER_STORE_URL names.
     """
-    from tracker.cli import samples_as_frame
+    from tracker.cli.past import samples_as_frame
 
     return samples_as_frame(series, start, end)

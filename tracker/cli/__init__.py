@@ -1,0 +1,42 @@
+"""The `tracker` command. Heavy imports happen inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from tracker import __version__
+from tracker.cli import past, programs, steps
+from tracker.cli.options import Commands
+from tracker.errors import TrackerError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. 0: done; 1: failed, with one line on stderr; 2: wrong usage; 130: interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except TrackerError as error:
+        print(f"tracker {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"tracker {options.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `tracker read | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tracker",
+        description="Watch market metrics every minute, rank them by how much they move, tell people what moved.",
+        epilog="Settings are environment variables TRACKER_*: see docs/configuration.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"tracker {__version__}")
+    commands = Commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    for family in (steps, past, programs):
+        family.add(commands)
+    return parser

@@ -44,13 +44,14 @@ real: .venv/.dev ## run the checks on recorded market data, in the folder named 
 	@test -d "$${TRACKER_REAL_DATA:?names the folder of recorded market data}" || { echo "no folder $$TRACKER_REAL_DATA"; exit 1; }
 	$(BIN)/python -m pytest -m real_data $(ARGS)
 
-bench: .venv/.dev ## print tables of speed and memory
+bench: .venv/.bench ## print tables of speed and memory
 	$(BIN)/python -m bench
 
 lock: .venv/.dev ## resolve requirements*.in anew into the lock files
 	$(BIN)/$(LOCK) --upgrade requirements-build.in -o requirements-build.lock
 	$(BIN)/$(LOCK) --upgrade requirements.in -o requirements.lock
 	$(BIN)/$(LOCK) --upgrade requirements-dev.in -o requirements-dev.lock
+	$(BIN)/$(LOCK) --upgrade requirements-bench.in -o requirements-bench.lock
 
 clean: ## remove .venv and caches; data/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
@@ -71,6 +72,11 @@ clean: ## remove .venv and caches; data/ stays
 .venv/.dev: .venv/.product requirements-dev.lock
 	@echo "installing what checks and tests need …"
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
+	@touch $@
+
+.venv/.bench: .venv/.dev requirements-bench.lock
+	@echo "installing what benches compare with …"
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-bench.lock
 	@touch $@
 
 browser: # Debian's chromium, for the tests that open pages

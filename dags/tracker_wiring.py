@@ -1,7 +1,7 @@
 """Airflow's words into ours: which minute a run is about, the mail server, links, and which errors are worth a retry.
 
 Imported by every DAG file and therefore parsed again in every task: nothing heavy on top. The product itself
-(pyarrow, DuckDB, obstore, Jinja) is imported by `pipeline()`, inside a task.
+(pyarrow, obstore, Jinja) is imported by `pipeline()`, inside a task.
 """
 
 from __future__ import annotations

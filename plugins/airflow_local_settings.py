@@ -9,7 +9,7 @@ import sys
 
 __all__: list[str] = []  # nothing here is a setting
 
-HEAVY = ("airflow.sdk.execution_time.task_runner", "duckdb", "jinja2", "obstore.store", "pyarrow.parquet", "requests")
+HEAVY = ("airflow.sdk.execution_time.task_runner", "jinja2", "obstore.store", "pyarrow.parquet", "requests")
 
 if sys.argv[1:2] == ["scheduler"] or sys.argv[1:3] == ["celery", "worker"]:
     for name in HEAVY:

@@ -9,10 +9,12 @@ on in the sealed object, which thereby is an input of the next one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -22,10 +24,15 @@ from tracker.model import DAY, HOUR, Market, Origin, iso, whole_hour
 from tracker.objects import ObjectInfo, Objects
 from tracker.store import layout, parquet
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 AT_ONCE = 16
 """Objects fetched at the same time."""
 
-_GROUP = 24  # hours read together: bounds the memory of long ranges
+_FETCHED, _DECODED = 6, 2
+"""Sealed hours fetched, and decoded, ahead of the one in use: the bound of what reading a range of any length holds."""
+
 _TRIES = 20
 _INPUTS = "inputs"
 
@@ -48,6 +55,22 @@ class _Hour:
     at: datetime
     inputs: tuple[ObjectInfo, ...]
     sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which rows of which inputs are asked for."""
+
+    start: datetime
+    end: datetime
+    columns: tuple[str, ...]
+    exchanges: Collection[str] | None
+
+    def may_be_in(self, path: str) -> bool:
+        """Say whether an input may hold such rows."""
+        at = layout.stamp(path)
+        inside = at is not None and (not path.startswith("minute/") or self.start < at <= self.end)
+        return inside and (self.exchanges is None or layout.exchange_file(path) in self.exchanges)
 
 
 @dataclass(slots=True)
@@ -74,10 +97,10 @@ class Hours:
         Each table is sorted, with one row per (series, minute); it has the `columns`, and may hold rows outside the
         range. `exchanges` (as `layout.safe_name`) leaves out the inputs of others, where inputs are read.
         """
-        hours = self._listed(start, end)
-        while hours:
-            group, hours = hours[:_GROUP], hours[_GROUP:]
-            yield from self._tables(group, start, end, columns, exchanges)
+        wanted = _Wanted(start, end, tuple(columns), exchanges)
+        with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(_DECODED) as decoders:
+            fetched = ahead(fetchers, self._with_sealed, self._listed(start, end), _FETCHED)
+            yield from ahead(decoders, lambda one: self._table(*one, wanted), fetched, _DECODED)
 
     def seal(self, hour: datetime) -> Sealed:
         """Build the object of an hour from its inputs and check that they are still the same afterwards.
@@ -153,30 +176,18 @@ class Hours:
         kept = from_none_of(parquet.decode(old, layout.hour_path(hour), SAMPLES), has_input)
         return [kept] if kept.num_rows else []
 
-    def _tables(
-        self,
-        hours: Sequence[_Hour],
-        start: datetime,
-        end: datetime,
-        columns: Sequence[str],
-        exchanges: Collection[str] | None,
-    ) -> Iterator[pa.Table]:
-        sealed = self._fetched([layout.hour_path(one.at) for one in hours if one.sealed])
-        for hour in hours:
-            path = layout.hour_path(hour.at)
-            data = sealed.pop(path, None)
-            if data is not None and self._says(data, hour):
-                yield parquet.decode(data, path, _schema(columns))
-            else:
-                yield self._from_inputs(hour, data, start, end, exchanges).select(list(columns))
+    def _with_sealed(self, hour: _Hour) -> tuple[_Hour, bytes | None]:
+        return hour, self._objects.get(layout.hour_path(hour.at)) if hour.sealed else None
 
-    def _from_inputs(
-        self, hour: _Hour, old: bytes | None, start: datetime, end: datetime, exchanges: Collection[str] | None
-    ) -> pa.Table:
+    def _table(self, hour: _Hour, sealed: bytes | None, wanted: _Wanted) -> pa.Table:
+        if sealed is not None and self._says(sealed, hour):
+            return parquet.decode(sealed, layout.hour_path(hour.at), _schema(wanted.columns))
+        return self._from_inputs(hour, sealed, wanted).select(list(wanted.columns))
+
+    def _from_inputs(self, hour: _Hour, old: bytes | None, wanted: _Wanted) -> pa.Table:
         """Merge an hour without a current object; listed again when what was listed is gone."""
         for _ in range(_TRIES):
-            wanted = [one.path for one in hour.inputs if _may_hold(one.path, start, end, exchanges)]
-            data = self._fetched(wanted)
+            data = self._fetched([one.path for one in hour.inputs if wanted.may_be_in(one.path)])
             if None not in data.values() and (old is not None or not hour.sealed):
                 return merged([*self._kept(hour.at, old, hour.inputs), *_decoded(data, SAMPLES.names)])
             old = self._objects.get(layout.hour_path(hour.at))
@@ -227,14 +238,23 @@ class Hours:
             return dict(zip(paths, pool.map(self._objects.get, paths), strict=True))
 
 
+def ahead(pool: Executor, change: Callable[[A], B], items: Iterable[A], depth: int) -> Iterator[B]:
+    """Change one item after the other in a pool, at most `depth` of them ahead of the one that is used."""
+    waiting: deque[Future[B]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(change, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for one in waiting:
+            one.cancel()
+
+
 def _decoded(data: Mapping[str, bytes | None], columns: Sequence[str]) -> list[pa.Table]:
     return [parquet.decode(one, path, _schema(columns)) for path, one in data.items() if one is not None]
-
-
-def _may_hold(path: str, start: datetime, end: datetime, exchanges: Collection[str] | None) -> bool:
-    at = layout.stamp(path)
-    inside = at is not None and (not path.startswith("minute/") or start < at <= end)
-    return inside and (exchanges is None or layout.exchange_file(path) in exchanges)
 
 
 def _schema(columns: Sequence[str]) -> pa.Schema:

@@ -1,0 +1,48 @@
+"""Arrow tables: the one place that names a column, and the way in and out of them.
+
+Importing and using this package imports pyarrow and numpy, never pandas: `pa.array`, `pa.scalar`, `to_numpy` and
+`to_pylist` of times would, at a second of import in every task process.
+"""
+
+from tracker.frames.buffers import coded, instants, micros, micros_of, numbers
+from tracker.frames.samples import (
+    LEAST,
+    MOST,
+    NO_SAMPLES,
+    SAMPLES,
+    between,
+    check_samples,
+    from_none_of,
+    merged,
+    minutes_of,
+    one,
+    samples_of,
+    samples_table,
+    series_table,
+)
+from tracker.frames.summary import SUMMARY, SummaryRow, summary_rows, summary_table
+
+__all__ = [
+    "LEAST",
+    "MOST",
+    "NO_SAMPLES",
+    "SAMPLES",
+    "SUMMARY",
+    "SummaryRow",
+    "between",
+    "check_samples",
+    "coded",
+    "from_none_of",
+    "instants",
+    "merged",
+    "micros",
+    "micros_of",
+    "minutes_of",
+    "numbers",
+    "one",
+    "samples_of",
+    "samples_table",
+    "series_table",
+    "summary_rows",
+    "summary_table",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,6 +106,20 @@ class Store(Protocol):
     ) -> pa.Table:
         """Give the samples stamped in (start, end]: one row per (series, minute), a poll before a candle,
         sorted by market, metric, minute, wherever the rows lie. Schema `frames.SAMPLES`, or the `columns` of it.
+        """
+        ...
+
+    def stream(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        markets: Iterable[Market] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Give the same rows hour by hour, oldest first, each hour sorted so: any range, in bounded memory.
+
+        `columns` always include market, metric and minute.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from datetime import timedelta
@@ -15,6 +16,7 @@ from tests.support.samples import BTC, ETH, NOON, sample, table, until
 from tracker.errors import PermanentError
 from tracker.frames import (
     LEAST,
+    MEASURED,
     MOST,
     SAMPLES,
     between,
@@ -27,8 +29,9 @@ from tracker.frames import (
     samples_table,
     summary_rows,
 )
-from tracker.model import MINUTE, Market, Metric, Origin, Series
+from tracker.model import HOUR, MINUTE, Market, Metric, Origin, Series
 from tracker.stats import summarise
+from tracker.store.parquet import encode
 
 SAMPLE = st.builds(
     sample,
@@ -170,6 +173,20 @@ def test_instants_keep_null_as_none() -> None:
     assert instants(times) == [NOON, None]
 
 
+@given(st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 300)), st.floats(1, 9), min_size=1), st.randoms())
+def test_hours_in_their_order_are_spliced_to_what_sorting_all_rows_gives(cells: dict, rng: random.Random) -> None:
+    rows = []
+    for (base, minute), value in cells.items():
+        metric, origin = rng.choice(list(Metric)), rng.choice(list(Origin))
+        rows.append(sample(Market("x", f"B{base}", "Q"), NOON + minute * MINUTE, value, metric, origin))
+    hours = [samples_table(one for one in rows if (one.minute - NOON) // HOUR == hour) for hour in range(6)]
+    found = merged(hours)
+    assert encode(found) == encode(merged([samples_table(rng.sample(rows, len(rows)))]))
+    narrow = [hour.select(MEASURED) for hour in hours]
+    assert merged(narrow).equals(found.select(MEASURED))
+    assert encode(merged([hours[0], hours[0], *hours[1:]])) == encode(found)  # not one later than the other: sorted
+
+
 def test_the_way_of_a_minute_never_imports_pandas() -> None:
     """It costs 0.3 to 0.6 s in every task process (reference: storage, 4.1)."""
     code = """
@@ -178,6 +195,7 @@ from datetime import datetime, UTC
 from tracker.frames import instants, merged, minutes_of, one, samples_of, samples_table, summary_rows
 from tracker.model import DAY, HOUR, Market, Metric, Origin, Sample, Series
 from tracker.stats import summarise
+from tracker.store.parquet import encode
 from tracker.store import ParquetStore
 noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
 store = ParquetStore("memory://minute")

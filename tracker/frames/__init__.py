@@ -5,15 +5,16 @@ Importing and using this package imports pyarrow and numpy, never pandas: `pa.ar
 """
 
 from tracker.frames.buffers import coded, instants, micros, micros_of, numbers
+from tracker.frames.merging import merged
 from tracker.frames.samples import (
     LEAST,
+    MEASURED,
     MOST,
     NO_SAMPLES,
     SAMPLES,
     between,
     check_samples,
     from_none_of,
-    merged,
     minutes_of,
     one,
     samples_of,
@@ -24,6 +25,7 @@ from tracker.frames.summary import SUMMARY, SummaryRow, summary_rows, summary_ta
 
 __all__ = [
     "LEAST",
+    "MEASURED",
     "MOST",
     "NO_SAMPLES",
     "SAMPLES",

@@ -40,9 +40,14 @@ def instants(column: pa.ChunkedArray) -> list[Any]:
 
 
 def coded(table: pa.Table, name: str) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[str]]:
+    """Give a dictionary column of a table as codes, and the words they stand for."""
+    return coded_column(table[name])
+
+
+def coded_column(column: pa.ChunkedArray) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[str]]:
     """Give a dictionary column without nulls as codes, and the words they stand for."""
-    column = table[name].unify_dictionaries().combine_chunks()
-    chunk = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    whole = column.unify_dictionaries().combine_chunks()
+    chunk = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
     return codes_of(chunk), chunk.dictionary.to_pylist()
 
 
@@ -73,10 +78,15 @@ def are_word(column: pa.ChunkedArray, word: str) -> np.ndarray[Any, np.dtype[np.
     return np.concatenate([np.empty(0, bool), *(is_word(one, word) for one in column.chunks)])
 
 
+def dictionary_column(codes: np.ndarray[Any, np.dtype[np.int32]], words: Sequence[str]) -> pa.DictionaryArray:
+    """Give codes, and the words they stand for, as a column."""
+    return pa.DictionaryArray.from_arrays(int32s(codes), string_column(words))
+
+
 def text_column(texts: Sequence[str]) -> pa.DictionaryArray:
     words = sorted(set(texts))
     code = {word: index for index, word in enumerate(words)}
-    return pa.DictionaryArray.from_arrays(int32s(array("i", [code[text] for text in texts])), string_column(words))
+    return dictionary_column(np.array([code[text] for text in texts], np.int32), words)
 
 
 def string_column(texts: Sequence[str]) -> pa.Array:
@@ -120,7 +130,7 @@ def sorted_words(column: pa.DictionaryArray) -> pa.DictionaryArray:
         return column
     rank = np.empty(len(words), np.int32)
     rank[order] = np.arange(len(words), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(int32s(rank[codes_of(column)]), string_column([words[one] for one in order]))
+    return dictionary_column(rank[codes_of(column)], [words[one] for one in order])
 
 
 def compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
@@ -132,7 +142,7 @@ def compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
         return column
     new = (np.cumsum(used) - 1).astype(np.int32)
     kept = [word for word, keep in zip(words, used.tolist(), strict=True) if keep]
-    return pa.DictionaryArray.from_arrays(int32s(new[codes]), string_column(kept))
+    return dictionary_column(new[codes], kept)
 
 
 def _view(column: pa.ChunkedArray, kind: Any) -> np.ndarray[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,18 +14,16 @@ from tracker.frames.buffers import (
     TEXT,
     TIME,
     are_word,
+    coded,
     codes_of,
-    compact,
     float_column,
     instant,
     instants,
     int32s,
     int64s,
-    is_word,
     micros,
     micros_of,
     numbers,
-    sorted_words,
     string_column,
     text_column,
     texts_of,
@@ -44,6 +42,9 @@ SAMPLES = pa.schema(
     ]
 )
 """One row per (market, metric, minute), sorted by them. `value`: quote units for a price, base units for a volume."""
+MEASURED = ("market", "metric", "minute", "value")
+"""The columns that statistics and alerts need."""
+
 LEAST, MOST = 1e-100, 1e100
 """A value that is not zero lies between these: its square is then a float too, and so is every statistic."""
 _MINUTE_US = 60_000_000
@@ -124,35 +125,6 @@ def check_samples(table: pa.Table) -> None:
         )
 
 
-def merged(tables: Sequence[pa.Table]) -> pa.Table:
-    """Put tables of samples together: sorted by market, metric, minute, one row per (series, minute).
-
-    There a poll wins over a candle, and a later table over an earlier one. The result does not depend on how the
-    rows were split, and its dictionaries hold what its rows use, sorted: equal rows give equal bytes. All tables
-    may lack the same columns but market, metric and minute; without origin, the later table wins.
-    """
-    schema = pa.schema([field for field in SAMPLES if not tables or field.name in tables[0].schema.names])
-    table = pa.concat_tables([one for one in tables if one.num_rows] or [NO_SAMPLES])
-    table = table.select(schema.names).unify_dictionaries().combine_chunks()
-    if not table.num_rows:
-        return NO_SAMPLES.select(schema.names)
-    columns = {one.name: sorted_words(table[one.name].chunk(0)) for one in schema if pa.types.is_dictionary(one.type)}
-    codes = {name: codes_of(column) for name, column in columns.items()}
-    series = codes["market"].astype(np.int64) * len(columns["metric"].dictionary) + codes["metric"]
-    minute = micros_of(table["minute"])
-    arrays = [columns[name] if name in columns else table[name].chunk(0) for name in schema.names]
-    if not _in_order(series, minute):
-        order = _order(series, minute)
-        series, minute = series[order], minute[order]
-        same = (series[1:] == series[:-1]) & (minute[1:] == minute[:-1])
-        if same.any():
-            polled = is_word(columns["origin"], Origin.POLL)[order] if "origin" in columns else same[:0]
-            order = order[_winners(same, polled)]
-        arrays = [one.take(int64s(order)) for one in arrays]
-    arrays = [compact(one) if pa.types.is_dictionary(one.type) else one for one in arrays]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
 def between(table: pa.Table, start: datetime, end: datetime, markets: Iterable[Market] | None = None) -> pa.Table:
     """Keep the rows stamped in (start, end], of `markets` only where given."""
     minute = micros_of(table["minute"])
@@ -161,7 +133,8 @@ def between(table: pa.Table, start: datetime, end: datetime, markets: Iterable[M
     keep = (minute > micros(start)) & (minute <= micros(end))
     if markets is not None:
         wanted = {str(market) for market in markets}
-        keep &= np.fromiter((one in wanted for one in texts_of(table, "market")), bool, table.num_rows)
+        codes, words = coded(table, "market")
+        keep &= np.array([word in wanted for word in words], bool)[codes]
     return table if keep.all() else table.take(int64s(np.flatnonzero(keep)))
 
 
@@ -196,30 +169,6 @@ def one(table: pa.Table, series: Series) -> pa.Table:
 def minutes_of(table: pa.Table) -> list[datetime]:
     """Give the stamps that occur in a table, oldest first, each once."""
     return [instant(us) for us in np.unique(micros_of(table["minute"])).tolist()]
-
-
-def _in_order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any], *, strictly: bool = True) -> bool:
-    later = minute[1:] > minute[:-1] if strictly else minute[1:] >= minute[:-1]
-    return bool(((series[1:] > series[:-1]) | (series[1:] == series[:-1]) & later).all())
-
-
-def _order(series: np.ndarray[Any, Any], minute: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Sort by series, then minute; stable, so that of equal keys the later table stays behind."""
-    narrow = series.astype(np.uint16) if series.max() < 2**16 else series  # 16 bits are sorted in linear time
-    order = np.argsort(narrow, kind="stable")
-    if _in_order(series[order], minute[order], strictly=False):  # as it is when hours are given in their order
-        return order
-    return np.lexsort((minute, series))
-
-
-def _winners(same: np.ndarray[Any, Any], polled: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Choose one position of each run of equal keys: the last poll, else the last. `same[i]`: i and i+1 are equal."""
-    starts = np.flatnonzero(np.concatenate(([True], ~same)))
-    last = np.append(starts[1:], len(same) + 1) - 1
-    if not len(polled):
-        return last
-    last_poll = np.maximum.reduceat(np.where(polled, np.arange(len(polled)), -1), starts)
-    return np.where(last_poll >= 0, last_poll, last)
 
 
 NO_SAMPLES = samples_table([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tracker.alerts import audible, evaluate
+from tracker.frames import MEASURED
 from tracker.model import DAY, iso
 from tracker.pipeline.parts import LIVE_WITHIN, Parts, Report, seconds
 from tracker.stats import summarise
@@ -20,7 +21,7 @@ class Analyze(Parts):
         """
         began = self.clock()
         live = live and began - minute <= LIVE_WITHIN
-        window = self.store.read(minute - DAY, minute)
+        window = self.store.read(minute - DAY, minute, columns=MEASURED)
         summary = summarise(window, minute)
         evaluation = evaluate(self.rules, window, summary, minute)
         self.store.write_summary(minute, summary)

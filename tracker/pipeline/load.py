@@ -7,7 +7,7 @@ from datetime import datetime
 from tracker.alerts import history as alert_history
 from tracker.backfill import Backfill, Progress, is_loaded
 from tracker.errors import ConfigError
-from tracker.frames import minutes_of
+from tracker.frames import MEASURED, minutes_of
 from tracker.history import gaps, hours, stretches
 from tracker.model import DAY, HOUR, MINUTE, Problem, iso, whole_hour, whole_minute
 from tracker.pipeline.parts import Parts, Report, silent
@@ -89,7 +89,7 @@ class Load(Parts):
         minutes = self.store.summary_minutes(since, until + DAY)
         for done, minute in enumerate(minutes):
             progress("analyzing again", done, len(minutes))
-            window = self.store.read(minute - DAY, minute)
+            window = self.store.stream(minute - DAY, minute, columns=MEASURED)
             self.store.write_summary(minute, summarise(window, minute))
         return len(minutes)
 
@@ -98,7 +98,7 @@ class Load(Parts):
         new = 0
         while start < end:
             until = min(start + DAY, end)
-            window = self.store.read(start - DAY, until)
+            window = self.store.read(start - DAY, until, columns=MEASURED)
             new += self.outbox.record(alert_history(self.rules, window, start, until), live=False)
             start = until
         return new

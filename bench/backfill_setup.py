@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,9 +11,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from tracker.sim.catalogue import MARKETS, main_quote
+from tracker.sim.server import Simulation, application, listen
 from tracker.sim.tape import State
 
 EXCHANGES = ("coinbase", "kraken", "binance")
@@ -29,9 +35,13 @@ class Ran:
 
 
 @contextmanager
-def simulator() -> Iterator[str]:
-    """Run `tracker simulate --no-rate-limit` on a free port; gives its base URL."""
-    command = [sys.executable, "-m", "tracker", "simulate", "--port", "0", "--no-rate-limit"]
+def simulator(latency: float = 0.0) -> Iterator[str]:
+    """Run a simulator without rate limits on a free port, in its own process; gives its base URL.
+
+    It remembers its answers, so that from the second time on it is not what is measured, and gives each after
+    `latency` seconds, as a network does.
+    """
+    command = [sys.executable, "-m", "bench.backfill_setup", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         try:
             assert process.stdout
@@ -40,6 +50,39 @@ def simulator() -> Iterator[str]:
             yield found[0]
         finally:
             process.terminate()
+
+
+def remembering(application: ASGIApp, latency: float) -> ASGIApp:
+    """Answer from memory what was asked before."""
+    kept: dict[tuple[str, bytes], list[Message]] = {}
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = (scope["path"], scope["query_string"])
+        if asked not in kept:
+            found: list[Message] = []
+
+            async def keep(message: Message) -> None:
+                found.append(message)
+
+            await application(scope, receive, keep)
+            kept[asked] = found
+        if latency:
+            await asyncio.sleep(latency)
+        for message in kept[asked]:
+            await send(message)
+
+    return answer
+
+
+def serve(latency: float) -> None:
+    """Serve until SIGTERM, and say where on standard output."""
+    simulation = Simulation.make(lambda: datetime.now(UTC), rate_limit=False)
+    with listen(0) as door:
+        print(f"http://127.0.0.1:{door.getsockname()[1]}", flush=True)
+        config = uvicorn.Config(
+            remembering(application(simulation), latency), log_config=None, date_header=False, lifespan="off"
+        )
+        uvicorn.Server(config).run(sockets=[door])
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -75,3 +118,7 @@ def settings(folder: Path, url: str, exchange: str, pairs: Sequence[str]) -> dic
 def backfill(exchange: str, start: str, end: str) -> list[str]:
     """Give the command that loads (start, end]."""
     return [sys.executable, "-m", "tracker", "backfill", "--exchange", exchange, "--start", start, "--end", end]
+
+
+if __name__ == "__main__":
+    serve(float(sys.argv[1]))

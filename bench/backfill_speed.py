@@ -1,9 +1,11 @@
 """Rows per second of `tracker backfill` beside a ccxt script that does the same work against the same simulator.
 
-`python -m bench.backfill_speed [--markets 16] [--hours 48] [--runs 3]`: price and 24 h volume of every minute, from
-candles, one Parquet file an hour. Rate limits are off; each side is a fresh process (start-up counts), in turn, medians
-after one run of each that is not counted. `raw` asks for our pages over bare sockets and drops the answers: what the
-simulator can give. The ccxt script sums volumes as floats in pandas and neither fsyncs nor can be resumed.
+`python -m bench.backfill_speed [--markets 16] [--hours 48] [--runs 3] [--latency 20]`: price and 24 h volume of every
+minute, from candles, one Parquet file an hour. Rate limits are off; each answer takes `--latency` ms, as on a network.
+Each side is a fresh process (start-up counts), in turn, medians after one run of each that is not counted, and from
+which the simulator remembers its answers. `raw` asks for our pages over two bare sockets and drops the answers: what
+the simulator can give. The ccxt script sums volumes as floats in pandas, does not fsync, cannot be resumed, and does
+not look for alerts in what it loaded.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ def load_by_ccxt(
         frame = pd.DataFrame(rows, columns=["opened", "open", "high", "low", "close", "volume"])
         frame.index = pd.to_datetime(frame["opened"] + 60_000, unit="ms", utc=True)
         frame["volume_24h"] = frame["volume"].rolling("24h").sum()
+        frame.loc[frame.index < frame.index[0] + pd.Timedelta("24h"), "volume_24h"] = float("nan")
         wide = frame.rename(columns={"close": "price"})[["price", "volume_24h"]]
         long = wide.rename_axis("minute").reset_index().melt("minute", var_name="metric").assign(market=pair)
         return long[(long["minute"] > first) & (long["minute"] <= last)].dropna()
@@ -157,7 +160,7 @@ def compare(exchange: str, url: str, folder: Path, options: argparse.Namespace) 
                 found[name].append(ran)
     requests = requests_of(exchange, pairs, start, end)
     seconds, size = min(raw(url, requests) for _ in range(3))
-    print(f"\n{exchange}: {len(pairs)} markets, {hours} h to {iso(end)}")
+    print(f"\n{exchange}: {len(pairs)} markets, {hours} h to {iso(end)}, {options.latency:g} ms an answer")
     print(f"{'':<18}{'rows':>9}{'seconds':>9}{'rows/s':>9}{'CPU s':>8}{'peak MiB':>10}{'x ccxt':>8}")
     base = statistics.median(one.seconds for one in found["ccxt script"]) / counts["ccxt script"]
     for name, runs in found.items():
@@ -173,6 +176,7 @@ def main() -> None:
     parser.add_argument("--markets", type=int, default=16)
     parser.add_argument("--hours", type=int, default=48)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=0.0, help="milliseconds that each answer takes (default: 0)")
     parser.add_argument("--exchange", action="append", choices=EXCHANGES)
     parser.add_argument("--ccxt", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -180,7 +184,7 @@ def main() -> None:
         job = json.loads(options.ccxt)
         load_by_ccxt(**job | {"folder": Path(job["folder"])})
         return
-    with tempfile.TemporaryDirectory() as folder, simulator() as url:
+    with tempfile.TemporaryDirectory() as folder, simulator(options.latency / 1000) as url:
         for exchange in options.exchange or EXCHANGES:
             compare(exchange, url, Path(folder), options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,17 +11,22 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from tracker.candles import Candles
-from tracker.errors import BadAnswer, PermanentError, RetriableError
+from tracker.errors import BadAnswer, NotServed, PermanentError, RetriableError
 from tracker.frames import between, merged
 from tracker.history import LOOKBACK, hours, samples
-from tracker.model import HOUR, MINUTE, Market, Metric, Problem, iso, whole_hour, whole_minute
+from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Problem, iso, whole_hour, whole_minute
 from tracker.ports import Source, Store
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Markets asked for at the same time; the source keeps to the exchange's rate."""
 
 SETTLED = timedelta(minutes=10)
 """Candles appear up to 7 minutes late: only an hour that ended this long ago is finished when it is loaded."""
+
+PART = timedelta(hours=16)
+"""How much is asked of all markets before it is stored: what a killed load asks for again, at most."""
 
 LONGEST_WAIT = 120.0
 """Seconds: an exchange that asks for a longer quiet (a ban lasts up to three days) ends the load."""
@@ -46,14 +52,39 @@ class Loaded:
 
 @dataclass(slots=True)
 class _Tally:
+    progress: Progress
+    exchange: str
+    total: int
+    done: int = 0
     hours: int = 0
     rows: int = 0
     skipped: int = 0
     changed: list[datetime] = field(default_factory=list)
     problems: dict[str, Problem] = field(default_factory=dict)
 
+    def step(self, since: datetime, count: int = 1) -> None:
+        self.done += count
+        self.progress(f"{self.exchange} {since:%Y-%m-%d %H:%M}", self.done, self.total)
+
     def result(self) -> Loaded:
         return Loaded(self.hours, self.rows, self.skipped, tuple(self.changed), tuple(self.problems.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a market's candles up to the end of a part gave: they themselves, for the next part, and samples of this."""
+
+    candles: Candles
+    samples: Sequence[pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch (since, until] whose answers are there and not stored yet."""
+
+    since: datetime
+    until: datetime
+    answers: Mapping[Market, _Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +97,7 @@ class Backfill:
     metrics: Sequence[Metric]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
+    part: timedelta = PART
 
     def load(self, start: datetime, end: datetime, progress: Progress, *, again: bool = False) -> Loaded:
         """Store the samples stamped in (start, end], a page of the exchange at a time.
@@ -73,93 +105,112 @@ class Backfill:
         Finished hours go into the ledger and are not asked for again (unless `again`), so a killed load goes on
         where it was. What the source's candles no longer reach is not asked for, not entered, and a problem says so.
         A market that the exchange does not know, or whose answer makes no sense, becomes a problem and does not hold
-        up the others. When the exchange does not answer after several tries, that error is raised.
+        up the others. When the exchange does not answer after several tries, or serves nobody here, that error is
+        raised; what had come before is stored.
         """
-        tally = _Tally()
-        oldest = self._oldest()
-        if oldest is not None and start < min(oldest, end):
-            tally.problems[self.source.exchange] = self._beyond(start, min(oldest, end))
-            start = oldest
-            if start >= end:
-                return tally.result()
+        if start >= end:
+            raise ValueError(f"{iso(start)} is not before {iso(end)}")
+        tally = _Tally(progress, self.source.exchange, 0)
+        tally.problems = {one.what: one for one in self._out_of_reach(start, end)}
+        start = max(start, self._oldest() or start)
+        if start >= end:
+            return tally.result()
         known: Loads = {} if again else self.store.ledger.loaded(self.source.exchange, whole_hour(start), end)
-        parts = list(_parts(start, end, max(self.source.page, HOUR)))
-        total, done = len(parts) * len(self.markets), 0
-        tails: dict[Market, Candles] = {}
-        for since, until in parts:
-            left = [market for market in self.markets if not self._is_loaded(known, since, until, market)]
-            done += len(self.markets) - len(left)
-            progress(f"{self.source.exchange} {since:%Y-%m-%d %H:%M}", done, total)
-            tails = {market: tail for market, tail in tails.items() if market in left}
-            if not left:
-                tally.skipped += len(list(hours(since, until)))
-                continue
-            found: list[pa.Table] = []
-            for market, answer in self._candles(left, since, until, tails):
-                done += 1
-                progress(f"{self.source.exchange} {since:%Y-%m-%d %H:%M}", done, total)
-                if isinstance(answer, Problem):
-                    tally.problems[answer.where] = answer
-                    tails.pop(market, None)
-                else:
-                    tails[market] = answer
-                    found.append(samples(answer, since, until, self.metrics))
-            self._store(merged(found), since, until, tally)
-            self._mark(since, until, tails)
+        parts = list(_parts(start, end, max(self.source.page, HOUR), self.part))
+        tally.total = len(parts) * len(self.markets)
+        answers: dict[Market, _Answer] = {}
+        stored: _Part | None = None
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            for since, until in parts:
+                left = [market for market in self.markets if not self._is_loaded(known, since, until, market)]
+                tally.step(since, len(self.markets) - len(left))
+                if not left:
+                    tally.skipped += len(list(hours(since, until)))
+                asked = [pool.submit(self._ask, one, since, until, answers.get(one)) for one in left]
+                self._store(stored, tally)  # while the exchange is at work
+                answers = {}
+                for market, future in zip(left, asked, strict=True):
+                    answer = future.result()
+                    tally.step(since)
+                    if isinstance(answer, Problem):
+                        tally.problems[answer.where] = answer
+                    else:
+                        answers[market] = answer
+                stored = _Part(since, until, answers)
+            self._store(stored, tally)
+        finally:
+            pool.shutdown(cancel_futures=True)
         return tally.result()
 
-    def _store(self, found: pa.Table, since: datetime, until: datetime, tally: _Tally) -> None:
-        for hour in hours(since, until):
+    def _store(self, part: _Part | None, tally: _Tally) -> None:
+        """Write the hours of a part that have samples, then enter those that are finished."""
+        if part is None or not part.answers:
+            return
+        found = merged([table for answer in part.answers.values() for table in answer.samples])
+        for hour in hours(part.since, part.until):
             table = between(found, hour - MINUTE, hour + HOUR - MINUTE)
             if not table.num_rows:
                 continue
             tally.hours, tally.rows = tally.hours + 1, tally.rows + table.num_rows
             if self.store.write_candles(hour, self.source.exchange, table):
                 tally.changed.append(hour)
+        self._mark(part)
+        log.info(
+            "%s, %s to %s: %d samples of %d markets",
+            self.source.exchange,
+            iso(part.since),
+            iso(part.until),
+            found.num_rows,
+            len(part.answers),
+        )
 
-    def _mark(self, since: datetime, until: datetime, answered: dict[Market, Candles]) -> None:
+    def _mark(self, part: _Part) -> None:
         """Enter the hours that were loaded from their first to their last stamp, and long enough after their end.
 
         An hour that went out of the source's reach meanwhile is not: who was asked last may lack its beginning.
         """
         oldest = self._oldest()
-        for hour in hours(since, until):
+        for hour in hours(part.since, part.until):
             last = hour + HOUR - MINUTE
             reached = oldest is None or hour > oldest + MINUTE  # the unfinished candle takes one of the places
-            if since < hour and last <= until and self.clock() - last >= SETTLED and reached:
-                self.store.ledger.mark(hour, self.source.exchange, self.metrics, answered)
+            if part.since < hour and last <= part.until and self.clock() - last >= SETTLED and reached:
+                self.store.ledger.mark(hour, self.source.exchange, self.metrics, part.answers)
 
     def _oldest(self) -> datetime | None:
         """Give the minute after which the source's candles begin at present; None where they have no such limit."""
         return None if self.source.reach is None else whole_minute(self.clock()) - self.source.reach
 
-    def _beyond(self, start: datetime, oldest: datetime) -> Problem:
-        assert self.source.reach is not None
-        name, hours_ = self.source.exchange, self.source.reach // HOUR
-        why = f"{name} gives 1-minute candles of the last {hours_} hours only"
-        return Problem(name, f"{iso(start)} to {iso(oldest)} is not available: {why}")
+    def _out_of_reach(self, start: datetime, end: datetime) -> Iterator[Problem]:
+        """Say what of (start, end] no candle of the source can give."""
+        reach, oldest = self.source.reach, self._oldest()
+        if reach is None or oldest is None:
+            return
+        why = f"{self.source.exchange} gives 1-minute candles of the last {reach // HOUR} hours only"
+        if start < oldest:
+            what = f"{iso(start)} to {iso(min(oldest, end))} is not available: {why}"
+            yield Problem(self.source.exchange, what)
+        if end > oldest and Metric.VOLUME_24H in self.metrics and reach <= DAY:
+            what = f"volume_24h of minutes that were not polled is not available: {why}, and it is a sum over 24"
+            yield Problem(self.source.exchange, what)
 
     def _is_loaded(self, known: Loads, since: datetime, until: datetime, market: Market) -> bool:
         return all(is_loaded(known, hour, self.metrics, market) for hour in hours(since, until))
 
-    def _candles(
-        self, markets: Sequence[Market], since: datetime, until: datetime, tails: dict[Market, Candles]
-    ) -> Iterator[tuple[Market, Candles | Problem]]:
-        """Ask for the candles that the samples of (since, until] depend on; `tails` are those of the part before."""
+    def _ask(self, market: Market, since: datetime, until: datetime, before: _Answer | None) -> _Answer | Problem:
+        """Ask for the candles that the samples of (since, until] depend on; `before` are those of the part before."""
         lookback = LOOKBACK if Metric.VOLUME_24H in self.metrics else timedelta(0)
         oldest = next(hours(since, until)) - lookback
-
-        def ask(market: Market) -> Candles | Problem:
-            tail = tails.get(market)
-            try:
-                if tail is None:
-                    return self._patiently(market, min(oldest, since), until)
-                return Candles.joined(market, [tail.after(oldest), self._patiently(market, since, until)])
-            except (PermanentError, BadAnswer) as error:
-                return Problem(str(market), str(error))
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            yield from zip(markets, pool.map(ask, markets), strict=True)
+        try:
+            if before is None:
+                candles = self._patiently(market, min(oldest, since), until)
+            else:
+                candles = Candles.joined(market, [before.candles.after(oldest), self._patiently(market, since, until)])
+        except NotServed:
+            raise
+        except (PermanentError, BadAnswer) as error:
+            return Problem(str(market), str(error))
+        return _Answer(candles, samples(candles, since, until, self.metrics))
 
     def _patiently(self, market: Market, start: datetime, end: datetime) -> Candles:
         for wait in _WAITS:
@@ -185,11 +236,11 @@ def loaded_markets(known: Loads, metrics: Sequence[Metric]) -> dict[datetime, fr
     }
 
 
-def _parts(start: datetime, end: datetime, page: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """Cut (start, end] so that every hour's stamps, and so its object, lie in one part of at most a page."""
-    if start >= end:
-        raise ValueError(f"{iso(start)} is not before {iso(end)}")
-    whole = timedelta(hours=page // HOUR)
+def _parts(start: datetime, end: datetime, page: timedelta, part: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Cut (start, end] into parts of one page, or of as many as `part` holds; an hour's stamps, and so its object,
+    lie in one part.
+    """
+    whole = timedelta(hours=page * max(part // page, 1) // HOUR)
     while start < end:
         until = whole_hour(start + MINUTE) + whole - MINUTE
         yield start, min(until, end)

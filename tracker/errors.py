@@ -47,6 +47,10 @@ class SourceRefused(PermanentError):
     """The exchange understood and said no (4xx, 451): asking again changes nothing."""
 
 
+class NotServed(SourceRefused):
+    """The exchange serves nobody where this machine is (401, 403, 451): no market of it can be had this way."""
+
+
 class UnknownMarket(SourceRefused):
     """The exchange does not list the market, or has delisted it."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.frames import merged, series_table
+from tracker.frames import series_table
 from tracker.model import DAY, HOUR, MINUTE, Metric, Origin, Series, whole_hour
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def hours(start: datetime, end: datetime) -> Iterator[datetime]:
         hour += HOUR
 
 
-def samples(candles: Candles, start: datetime, end: datetime, metrics: Sequence[Metric]) -> pa.Table:
-    """Give the samples (frames.SAMPLES) stamped in (start, end] from the candles of one market, oldest first.
+def samples(candles: Candles, start: datetime, end: datetime, metrics: Sequence[Metric]) -> list[pa.Table]:
+    """Give the samples stamped in (start, end] from the candles of one market: a table (frames.SAMPLES) a metric.
 
     `price` is the close. `volume_24h` is the exact decimal sum of the base volumes stamped in (t-24h, t]. It is
     given only where a candle at or before t-24h, and within LOOKBACK of the hour of t, shows that the market
@@ -60,7 +60,7 @@ def samples(candles: Candles, start: datetime, end: datetime, metrics: Sequence[
         known = (before > 0) & (stamps[before - 1] > oldest) if len(rows) else before > 0
         volumes = decimal_sums(candles.volume, before[known], rows[known] + 1)
         found.append(series_table(Series(candles.market, Metric.VOLUME_24H), minutes[known], volumes, Origin.CANDLE))
-    return merged(found)
+    return found
 
 
 def decimal_sums(values: Floats, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from tests.support.fakes import FakeSource
-from tracker.backfill import Backfill
-from tracker.errors import BadAnswer, RateLimited, SourceUnavailable, UnknownMarket
+from tracker.backfill import PART, Backfill
+from tracker.errors import BadAnswer, NotServed, RateLimited, SourceUnavailable, UnknownMarket
 from tracker.history import LOOKBACK
 from tracker.model import DAY, HOUR, MINUTE, Market, Metric
 from tracker.objects import Objects
@@ -37,9 +37,9 @@ def source(**more) -> FakeSource:
     return FakeSource([BTC, ETH], lambda _market, minute: 10.0 + minute.minute, lambda: MIDNIGHT + 9 * DAY, **more)
 
 
-def loading(exchange: FakeSource, start, end, *, markets=(BTC, ETH), store=None, waits=None, again=False):
+def loading(exchange: FakeSource, start, end, *, markets=(BTC, ETH), store=None, waits=None, again=False, part=HOUR):
     steps, waits = [], [] if waits is None else waits
-    backfill = Backfill(exchange, store or Remembering(), markets, tuple(Metric), exchange.clock, waits.append)
+    backfill = Backfill(exchange, store or Remembering(), markets, tuple(Metric), exchange.clock, waits.append, part)
     loaded = backfill.load(start, end, lambda _what, done, total: steps.append((done, total)), again=again)
     return backfill.store, loaded, steps
 
@@ -68,6 +68,13 @@ def test_the_next_page_asks_only_for_itself():
         ("candles", BTC, start + 5 * HOUR, start + 10 * HOUR),
         ("candles", BTC, start + 10 * HOUR, start + 11 * HOUR),
     ]
+
+
+def test_a_part_is_as_many_whole_pages_as_there_is_room_for():
+    exchange = source()
+    start = MIDNIGHT - MINUTE
+    loading(exchange, start, start + 20 * HOUR, markets=[BTC], part=PART)
+    assert [call[3] for call in exchange.calls] == [start + 15 * HOUR, start + 20 * HOUR]
 
 
 def test_a_range_at_once_equals_its_parts_alone():
@@ -126,6 +133,15 @@ def test_one_bad_market_is_named_and_does_not_hold_up_the_others(error):
     assert len(store.hours) == 2
 
 
+def test_an_exchange_that_serves_nobody_here_is_asked_once_a_worker_and_no_more():
+    exchange = source(failures={market: [NotServed("HTTP 451")] * 9 for market in (BTC, ETH)})
+    waits: list[float] = []
+    with pytest.raises(NotServed, match="451"):
+        loading(exchange, MIDNIGHT, MIDNIGHT + 2 * DAY, waits=waits)
+    assert waits == []
+    assert len(exchange.calls) <= 2
+
+
 def test_a_passing_failure_is_waited_out_as_long_as_the_exchange_asks():
     waits: list[float] = []
     failures = {ETH: [SourceUnavailable("503"), RateLimited("429", retry_after=30.0)]}
@@ -173,8 +189,9 @@ def test_what_the_candles_no_longer_reach_is_not_asked_for_not_entered_and_said(
     exchange = source(reach=12 * HOUR)
     exchange.clock = lambda: MIDNIGHT + 90 * MINUTE
     store, loaded, _ = loading(exchange, MIDNIGHT - DAY - MINUTE, MIDNIGHT, markets=[BTC])
-    [problem] = loaded.problems
-    assert problem.where == "coinbase"
+    problem, volume = loaded.problems
+    assert problem.where == volume.where == "coinbase"
+    assert volume.what.startswith("volume_24h of minutes that were not polled is not available")
     assert problem.what.startswith("2026-02-28T23:59:00Z to 2026-03-01T13:30:00Z is not available")
     assert problem.what.endswith("coinbase gives 1-minute candles of the last 12 hours only")
     # the hour of 13:00 is there in part, that of midnight in part

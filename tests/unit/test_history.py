@@ -23,9 +23,9 @@ BOTH = (Metric.PRICE, Metric.VOLUME_24H)
 
 def samples(rows: list[Candle], start: datetime, end: datetime, metrics: tuple[Metric, ...]) -> list[Sample]:
     """Give the samples as values, minute by minute."""
-    table = history.samples(Candles.of(BTC, rows), start, end, metrics)
-    assert table.schema.equals(SAMPLES)
-    return sorted(samples_of(table), key=lambda one: one.minute)
+    tables = history.samples(Candles.of(BTC, rows), start, end, metrics)
+    assert all(table.schema.equals(SAMPLES) for table in tables)
+    return sorted((one for table in tables for one in samples_of(table)), key=lambda one: one.minute)
 
 
 def candle(minute: datetime, volume: float = 1.0, close: float = 10.0) -> Candle:

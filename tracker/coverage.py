@@ -18,7 +18,7 @@ import numpy as np
 
 from tracker.frames import coded, micros, micros_of
 from tracker.history import gaps, hours
-from tracker.model import DAY, MINUTE, Market, Origin
+from tracker.model import DAY, HOUR, MINUTE, Market, Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,15 +127,7 @@ def cover(
     markets whose metrics were all loaded. Markets that are not in the window have their 1,440 minutes too.
     """
     ordered = tuple(sorted(markets))
-    start = minute - DAY
-    sampled, somewhere = _sampled(window, start, exchange, ordered)
-    asked = _asked(start, minute, ordered, loaded)
-    late = np.zeros(_MINUTES, bool)
-    if reach is not None:
-        late[: max((DAY - reach) // MINUTE, 0)] = True
-    unasked = np.where(late, _code(Fate.NOT_AVAILABLE), _code(Fate.MISSING))
-    unseen = np.where(somewhere, _code(Fate.NO_TRADE), _code(Fate.OUTAGE))
-    fates = np.where(sampled >= 0, sampled, np.where(asked, unseen, unasked)).view(np.uint8)
+    fates = _fates(window, minute, exchange, ordered, loaded=loaded, reach=reach)
     cells = fates.reshape(len(ordered), CELLS, CELL // MINUTE).max(axis=2, initial=0)
     counts = np.stack([(fates == code).sum(axis=1) for code in range(len(FATES))], axis=1).tolist()
     silent = (fates == _CODE[Fate.OUTAGE]).any(axis=0)
@@ -145,9 +137,33 @@ def cover(
             MarketCoverage(market, tuple(count), row.tobytes())
             for market, count, row in zip(ordered, counts, cells, strict=True)
         ),
-        tuple(_outages(silent, start, minute)),
+        tuple(_outages(silent, minute - DAY, minute)),
         reach,
     )
+
+
+def missing(
+    window: pa.Table,
+    minute: datetime,
+    exchange: str,
+    markets: Sequence[Market],
+    *,
+    loaded: Mapping[datetime, AbstractSet[Market]],
+    reach: timedelta | None = None,
+) -> dict[datetime, frozenset[Market]]:
+    """Give, by hour, the markets with a minute of (minute - 24h, minute] whose fate is MISSING: what a load can mend.
+
+    The arguments are those of `cover`.
+    """
+    fates = _fates(window, minute, exchange, markets, loaded=loaded, reach=reach)
+    rows, minutes = np.nonzero(fates == _CODE[Fate.MISSING])
+    found: dict[datetime, frozenset[Market]] = {}
+    for hour in hours(minute - DAY, minute):
+        first = (hour - (minute - DAY)) // MINUTE - 1
+        inside = (minutes >= first) & (minutes < first + HOUR // MINUTE)
+        if inside.any():
+            found[hour] = frozenset(markets[row] for row in np.unique(rows[inside]).tolist())
+    return found
 
 
 def run_lengths(cells: bytes) -> list[tuple[Fate, int, int]]:
@@ -162,6 +178,27 @@ def run_lengths(cells: bytes) -> list[tuple[Fate, int, int]]:
         runs.append((FATES[code], at, length))
         at += length
     return runs
+
+
+def _fates(
+    window: pa.Table,
+    minute: datetime,
+    exchange: str,
+    markets: Sequence[Market],
+    *,
+    loaded: Mapping[datetime, AbstractSet[Market]],
+    reach: timedelta | None,
+) -> NDArray[np.uint8]:
+    """Give the index into FATES by market and minute of (minute - 24h, minute]."""
+    start = minute - DAY
+    sampled, somewhere = _sampled(window, start, exchange, markets)
+    asked = _asked(start, minute, markets, loaded)
+    late = np.zeros(_MINUTES, bool)
+    if reach is not None:
+        late[: max((DAY - reach) // MINUTE, 0)] = True
+    unasked = np.where(late, _code(Fate.NOT_AVAILABLE), _code(Fate.MISSING))
+    unseen = np.where(somewhere, _code(Fate.NO_TRADE), _code(Fate.OUTAGE))
+    return np.where(sampled >= 0, sampled, np.where(asked, unseen, unasked)).view(np.uint8)
 
 
 def _sampled(

@@ -255,6 +255,44 @@ def test_repair_fills_the_minutes_of_a_standstill_and_leaves_polls_alone(world):
     assert world.pipeline.repair(NOON + 31 * MINUTE)["gaps"] == 0
 
 
+def test_the_gap_of_one_market_is_repaired_though_the_others_were_polled(world):
+    world.pipeline.load(NOON - DAY, NOON)
+    world.source.calls.clear()
+    for n in range(1, 4):
+        world.eth[NOON + n * MINUTE] = None if n == 2 else 10.0
+        world.minute(NOON + n * MINUTE)
+    world.eth.clear()
+    world.now = NOON + 9 * MINUTE
+    world.pipeline.repair(NOON + 3 * MINUTE)
+    assert [call[1] for call in world.source.calls if call[0] == "candles"] == [ETH]
+    stored = world.pipeline.store.read(NOON, NOON + 3 * MINUTE, markets=[ETH])
+    assert sorted(set(stored["origin"].to_pylist())) == ["candle", "poll"]
+    assert stored.num_rows == 2 * 3
+
+
+def test_a_market_that_is_new_on_the_list_gets_its_day_and_no_other_is_asked_again(world):
+    world.source.markets = [BTC]
+    world.pipeline.load(NOON - DAY, NOON)
+    world.now = NOON + HOUR + MINUTE  # the listings are an hour old
+    world.source.markets = [BTC, ETH]
+    world.source.calls.clear()
+    world.pipeline.repair(NOON)
+    assert {call[1] for call in world.source.calls if call[0] == "candles"} == {ETH}
+    assert world.pipeline.store.read(NOON - HOUR, NOON, markets=[ETH]).num_rows == 2 * 60
+
+
+@pytest.mark.parametrize("step", ["load", "repair"])
+def test_an_exchange_that_is_away_does_not_keep_the_past_of_another_away(world, step):
+    bad = FakeSource([], world._price, lambda: world.now, "kraken")
+    bad.failures["listings"] = [SourceUnavailable("kraken: HTTP 503")] * 9
+    text = json.dumps({"markets": {"kraken": ["*-USD"], "coinbase": ["*-USD"]}, "metrics": ["price"]})
+    watchlist = Watchlist.parse(text, "metrics_rank.json", ["coinbase", "kraken"])
+    pipeline = world.made(sources={"kraken": bad, "coinbase": world.source}, watchlist=watchlist)
+    with pytest.raises(SourceUnavailable, match="kraken"):
+        pipeline.load(NOON - DAY, NOON) if step == "load" else pipeline.repair(NOON)
+    assert pipeline.store.read(NOON - DAY, NOON).num_rows == 2 * 1440
+
+
 def test_what_candles_cannot_give_is_not_asked_for_for_ever(world):
     silent = {NOON - n * MINUTE for n in range(200, 484)}
     world.source.price = lambda _market, minute: None if minute in silent else 10.0

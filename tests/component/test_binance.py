@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,25 @@ def test_a_ban_keeps_all_processes_from_asking_until_it_ends(exchange: Exchange,
     assert len(exchange.requests) == asked  # a request during a ban would lengthen it
     now[0] += 61
     assert two.latest([BTC], minute).samples
+
+
+@pytest.mark.parametrize(("used", "left"), [(4_900, None), (4_920, 57.0)])
+def test_what_others_behind_the_same_address_use_up_is_read_and_left_to_recover(
+    exchange: Exchange, tmp_path: Path, used: int, left: float | None
+) -> None:
+    exchange.simulation.rate_limit = True
+    bucket = exchange.simulation.bucket("binance")
+    bucket.tokens, bucket.last = 6_000.0 - used, time.monotonic() + 1e6  # nothing comes back meanwhile
+    bucket.limit = replace(bucket.limit, rate=0.0)
+    one, two = (Binance(exchange.url, exchange.clock, Machine(tmp_path, sleep=lambda _: None)) for _ in range(2))
+    minute = exchange.now.replace(second=0)
+    assert one.latest([BTC], minute).samples  # the 80 that it costs are the last
+    if left is None:
+        assert two.latest([BTC], minute).samples
+        return
+    with pytest.raises(RateLimited, match="nearly used up") as caught:
+        two.candles(BTC, minute - MINUTE, minute)
+    assert caught.value.retry_after == pytest.approx(left, abs=5)  # the clock stands at 3 s past the minute
 
 
 def test_a_region_that_is_not_served_is_told_and_not_tried_again(exchange: Exchange, binance: Binance) -> None:

@@ -71,7 +71,7 @@ def test_a_short_quiet_is_waited_out_and_a_long_one_is_told(clock: Clock, tmp_pa
     assert clock.slept == [8.0]
     pace.quiet(3600)
     pace.quiet(5)  # does not shorten the hour
-    with pytest.raises(RateLimited, match="x: it asked this machine for quiet, 3600 s") as caught:
+    with pytest.raises(RateLimited, match="x: it asked for quiet, or its limit is nearly used up: 3600 s") as caught:
         pace.turn()
     assert caught.value.retry_after == pytest.approx(3600)
     clock.now += 3601

@@ -45,5 +45,5 @@ class Bucket:
 
     @property
     def used(self) -> int:
-        """How much of the limit is used up."""
-        return round(self.limit.burst - max(self.tokens, 0.0))
+        """How much of the limit is used up; nothing where nothing was ever counted."""
+        return 0 if self.tokens < 0 else round(self.limit.burst - self.tokens)

@@ -11,7 +11,7 @@ from tracker.candles import Candles
 from tracker.errors import BadAnswer, UnknownMarket
 from tracker.model import MINUTE, Listing, Market, MarketStatus, Poll
 from tracker.sources import reading
-from tracker.sources.http import Http, Refused, Request
+from tracker.sources.http import Answer, Http, Refused, Request
 from tracker.sources.machine import Limit, Machine
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,12 @@ PAGE = 1000 * MINUTE
 
 LIMIT = Limit(rate=66.0, burst=1000.0)
 """In request weight: two thirds of the 6,000 a minute, because others may share our address."""
+
+WEIGHT = "X-MBX-USED-WEIGHT-1M"
+"""The header that says how much of the 6,000 a minute this address has used, whoever behind it did."""
+
+NEARLY_ALL = 5_000.0
+"""Used weight from which nobody here asks any more before the next minute: beyond 6,000 comes 429, then a ban."""
 
 _STATUS = {"TRADING": MarketStatus.TRADABLE, "BREAK": MarketStatus.DELISTED}
 
@@ -39,13 +45,13 @@ class Binance:
 
     def listings(self) -> list[Listing]:
         """List all spot symbols, those in BREAK as delisted. See `ports.Source`."""
-        return parse_symbols(self._http.get(request_symbols()).body)
+        return parse_symbols(self._get(request_symbols()).body)
 
     def latest(self, markets: Sequence[Market], minute: datetime) -> Poll:
         """Poll all symbols by one call. See `ports.Source`."""
         if early := reading.untimely(EXCHANGE, minute, self._clock()):
             return early
-        answer = self._http.get(request_tickers())
+        answer = self._get(request_tickers())
         reading.refuse_unless_live(EXCHANGE, answer)
         quotes = parse_tickers(answer.body, markets)
         return reading.untimely(EXCHANGE, minute, answer.received_at) or reading.poll(
@@ -58,13 +64,23 @@ class Binance:
         found: list[Candles] = []
         for since, until in pages(start, end):
             try:
-                answer = self._http.get(request_candles(market, since, until))
+                answer = self._get(request_candles(market, since, until))
             except Refused as error:
                 if '"code":-1121' in error.text.replace(" ", ""):
                     raise UnknownMarket(f"{market}: Binance does not list it") from error
                 raise
             found.append(parse_candles(answer.body, market).until(answer.as_of))
         return reading.finished(found, market, start, end)
+
+    def _get(self, request: Request) -> Answer:
+        """Ask, and be quiet for the rest of the minute when the address has used up nearly all it may."""
+        answer = self._http.get(request)
+        used = reading.volume(answer.headers.get(WEIGHT))
+        if used is not None and used >= NEARLY_ALL:
+            rest = 60.0 - (answer.received_at + answer.skew).timestamp() % 60.0
+            log.warning("binance: %.0f of 6,000 request weight are used; quiet for %.0f s", used, rest)
+            self._http.quiet(rest)
+        return answer
 
 
 def request_symbols() -> Request:

@@ -97,7 +97,8 @@ class Pace:
             if quiet - now > PATIENCE:
                 left = quiet - now
                 raise RateLimited(
-                    f"{self._exchange}: it asked this machine for quiet, {left:.0f} s are left", retry_after=left
+                    f"{self._exchange}: it asked for quiet, or its limit is nearly used up: {left:.0f} s are left",
+                    retry_after=left,
                 )
             full = max(full, now, quiet) + cost / self._limit.rate
             wait = max(full - self._limit.burst / self._limit.rate, quiet, now) - now

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import ccxt
 import pytest
 
+from tests.support.ccxt_client import ccxt_client
 from tests.support.exchange import Exchange
-from tracker.model import MINUTE, Market, Metric
+from tracker.errors import SourceRefused
+from tracker.model import Market
 from tracker.sources.via_ccxt import ViaCcxt
 
 CLIENTS = {"coinbaseexchange": "BTC/USD", "kraken": "BTC/USD", "binance": "BTC/USDT"}
 
 
-def rooted(urls: Any, root: str) -> Any:
-    """Lead every URL of a client to the simulator, keeping its path."""
-    if isinstance(urls, dict):
-        return {key: rooted(value, root) for key, value in urls.items()}
-    return root + urlsplit(urls).path if isinstance(urls, str) else urls
-
-
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest, exchange: Exchange) -> Any:
-    options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
-    made = getattr(ccxt, request.param)({"enableRateLimit": False, "options": options})
-    made.urls["api"] = rooted(made.urls["api"], exchange.url)
-    made.milliseconds = lambda: int(exchange.now.timestamp() * 1000)
+    made = ccxt_client(request.param, exchange.url, exchange.clock)
     yield made
     made.session.close()
 
@@ -58,14 +49,10 @@ def test_a_real_client_is_told_of_an_unknown_market_and_of_a_limit(client: Any, 
         client.fetch_tickers()
 
 
-def test_our_source_over_a_real_client_polls_what_is_complete(exchange: Exchange) -> None:
-    made = ccxt.binance({"enableRateLimit": False, "options": {"fetchMarkets": {"types": ["spot"]}}})
-    made.urls["api"] = rooted(made.urls["api"], exchange.url)
-    source = ViaCcxt("ccxt:binance", exchange.clock, made)
-    minute = exchange.now.replace(second=0)
-    bitcoin = Market("ccxt:binance", "BTC", "USDT")
-    assert bitcoin in [one.market for one in source.listings()]
-    assert {one.series.metric for one in source.latest([bitcoin], minute).samples} == set(Metric)
-    found = source.candles(bitcoin, minute - 700 * MINUTE, minute)
-    assert [one.minute for one in found] == [minute - n * MINUTE for n in range(699, -1, -1)]
+@pytest.mark.parametrize("name", ["coinbaseexchange", "kraken"])
+def test_our_source_over_a_real_client_refuses_what_it_does_not_give(exchange: Exchange, name: str) -> None:
+    made = ccxt_client(name, exchange.url, exchange.clock)
+    source = ViaCcxt(f"ccxt:{name}", exchange.clock, made)
+    with pytest.raises(SourceRefused, match="it cannot be watched"):
+        source.latest([Market(source.exchange, "BTC", "USD")], exchange.now.replace(second=0))
     made.session.close()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -237,6 +238,31 @@ def test_a_volume_may_change_its_units(exchange: Exchange) -> None:
     assert float(get(exchange, "/products/stats")["BTC-USD"]["stats_24hour"]["volume"]) == pytest.approx(600 * usual)
 
 
+@pytest.mark.parametrize(
+    "path", ["/products/stats", f"{ADVANCED}?product_type=SPOT", "/0/public/Ticker", "/api/v3/ticker/24hr"]
+)
+def test_a_market_may_change_its_name_and_trades_on(exchange: Exchange, path: str) -> None:
+    before = ask(exchange, path).text
+    exchange.misbehave("rename;market=SOL-USD;after=2,rename;market=SOL-USDT;after=2")
+    assert ask(exchange, path).text == before
+    exchange.now += timedelta(minutes=3)
+    after = ask(exchange, path).text
+    assert "SOL2" not in before
+    assert "SOL2" in after
+    found = get(exchange, "/products/SOL2-USD/candles", **span(exchange, 10))
+    assert ask(exchange, "/products/SOL-USD/candles", **span(exchange, 10)).status_code == 404
+    exchange.misbehave(None)
+    assert get(exchange, "/products/SOL-USD/candles", **span(exchange, 10)) == found
+
+
+def test_as_many_markets_as_in_the_world_are_listed_and_polled(exchange_with: Callable[..., Exchange]) -> None:
+    exchange = exchange_with(many=True)
+    assert len(get(exchange, "/products")) == 800
+    assert len(get(exchange, "/0/public/AssetPairs")["result"]) > 1090
+    assert len(get(exchange, "/api/v3/exchangeInfo")["symbols"]) > 1490
+    assert len(get(exchange, "/products/stats")) > 790
+
+
 def test_late_candles_come_in_the_end(exchange: Exchange) -> None:
     exchange.misbehave("late;seconds=180")
     newest = get(exchange, "/products/BTC-USD/candles", **span(exchange, 10))[0][0]
@@ -253,8 +279,8 @@ def test_a_taken_port_is_said_so() -> None:
 SCRIPT = """
 import sys
 from datetime import UTC, datetime
-from tracker.sim.server import serve
-serve(0, 1, clock=lambda: datetime.now(UTC), ready=lambda url: print(url, flush=True))
+from tracker.sim.server import Simulation, serve
+serve(0, Simulation.make(lambda: datetime.now(UTC)), ready=lambda url: print(url, flush=True))
 """
 
 

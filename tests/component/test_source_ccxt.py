@@ -83,6 +83,8 @@ class Client:
     missing: Callable[[int], bool] = lambda minute: False
     has: dict[str, bool] = field(default_factory=lambda: {"fetchTickers": True, "fetchOHLCV": True})
     last_response_headers: dict[str, str] = field(default_factory=dict)
+    last_http_response: str = ""
+    last_json_response: object = ""
     calls: int = 0
 
     def _fail(self) -> None:
@@ -167,12 +169,20 @@ def test_a_poll_is_one_call_and_gives_price_and_base_volume() -> None:
         ({"BTC/USD": ticker(volume=None)}, "no 24 h base volume"),
         ({"BTC/USD": ticker(last=None)}, "no price"),
         ({"BTC/USD": ticker(at=None)}, "no time"),
-        ({}, "no price in its 0 tickers"),
     ],
 )
 def test_an_exchange_that_lacks_what_a_sample_needs_is_refused(tickers: dict[str, Any], words: str) -> None:
     with pytest.raises(SourceRefused, match=words):
         via(Client(tickers=tickers)).latest([BTC], NOON)
+
+
+def test_an_answer_without_a_ticker_or_that_is_no_json_is_a_bad_one_and_may_be_asked_for_again() -> None:
+    with pytest.raises(BadAnswer, match="no ticker at all"):
+        via(Client(tickers={})).latest([BTC], NOON)
+    page = Client(last_http_response="<html>maintenance</html>")
+    page.fetch_tickers = lambda: setattr(page, "last_json_response", None)  # type: ignore[method-assign]
+    with pytest.raises(BadAnswer, match="not JSON but '<html>"):
+        via(page).latest([BTC], NOON)
 
 
 def test_tickers_of_long_ago_are_not_live() -> None:

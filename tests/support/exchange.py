@@ -57,11 +57,12 @@ def running(
     ahead: timedelta = timedelta(0),
     faults: str | None = None,
     rate_limit: bool = False,
+    many: bool = False,
 ) -> Iterator[Exchange]:
     """Run a simulator for the length of a `with`."""
     exchange = Exchange("", None, now)  # type: ignore[arg-type]  # it is made in the next line, from this clock
     exchange.simulation = Simulation.make(
-        exchange.clock, seed=seed, replay=replay, ahead=ahead, faults=faults, rate_limit=rate_limit
+        exchange.clock, seed=seed, replay=replay, ahead=ahead, faults=faults, rate_limit=rate_limit, many=many
     )
     door = listen(0)
     exchange.url = f"http://127.0.0.1:{door.getsockname()[1]}"

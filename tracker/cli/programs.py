@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
         help="with --replay: keep the last MIN minutes for the future (default: 0)",
     )
     one.add_argument("--faults", metavar="SPEC", help="misbehave, as 429:0.1,html:0.05; `--faults help` lists all")
+    one.add_argument("--many", action="store_true", help="as many markets as the real exchanges list: 3,400 in all")
     one.add_argument("--no-rate-limit", dest="rate_limit", action="store_false", help="answer any number of requests")
 
     one = commands.add(
@@ -65,17 +66,19 @@ def add(commands: Commands) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tracker.sim.server import serve
+    from tracker.sim.server import Simulation, serve
 
-    serve(
-        port=options.port,
+    simulation = Simulation.make(
+        now,
         seed=options.seed,
         replay=options.replay,
         ahead=timedelta(minutes=options.ahead),
         faults=options.faults,
         rate_limit=options.rate_limit,
-        clock=now,
-        ready=lambda url: print(f"simulated exchanges at {url}; Ctrl-C ends it", flush=True),
+        many=options.many,
+    )
+    serve(
+        options.port, simulation, ready=lambda url: print(f"simulated exchanges at {url}; Ctrl-C ends it", flush=True)
     )
     return 0
 

@@ -71,8 +71,8 @@ def tickers(view: View, _path: Mapping[str, str], query: Mapping[str, str]) -> R
 def _ticker(view: View, one: Listed, day: Ticker, kind: str) -> dict[str, Any]:
     dead = one.state is State.DELISTED
 
-    def price(units: int) -> str:
-        return text(0 if dead else units, one.price_decimals, places=_DIGITS)
+    def price(units: int) -> Any:
+        return view.price(one, text(0 if dead else units, one.price_decimals, places=_DIGITS))
 
     volume = text(0 if dead else day.volume, one.volume_decimals, places=_DIGITS)
     moved = min(day.moved, view.seconds)
@@ -81,7 +81,7 @@ def _ticker(view: View, one: Listed, day: Ticker, kind: str) -> dict[str, Any]:
         openPrice=price(day.open),
         highPrice=price(day.high),
         lowPrice=price(day.low),
-        lastPrice=view.price(one, price(day.last)),
+        lastPrice=price(day.last),
         volume=view.volume(one, volume),
         quoteVolume=f"{day.volume * day.last / 10 ** (one.volume_decimals + one.price_decimals):.8f}",
         openTime=moved * 1000 - 86_400_000 + 452,
@@ -92,17 +92,17 @@ def _ticker(view: View, one: Listed, day: Ticker, kind: str) -> dict[str, Any]:
     )
     if kind == "MINI":
         return row
-    return row | {
-        "priceChange": price(abs(day.last - day.open)),
-        "priceChangePercent": f"{(day.last / day.open - 1) * 100:.3f}",
-        "weightedAvgPrice": price((day.high + day.low) // 2),
-        "prevClosePrice": price(day.open),
-        "lastQty": "1.00000000",
-        "bidPrice": price(max(day.last - 1, 1)),
-        "bidQty": "1.00000000",
-        "askPrice": price(day.last + 1),
-        "askQty": "1.00000000",
-    }
+    return row | present(
+        priceChange=price(abs(day.last - day.open)),
+        priceChangePercent=f"{(day.last / day.open - 1) * 100:.3f}",
+        weightedAvgPrice=price((day.high + day.low) // 2),
+        prevClosePrice=price(day.open),
+        lastQty="1.00000000",
+        bidPrice=price(max(day.last - 1, 1)),
+        bidQty="1.00000000",
+        askPrice=price(day.last + 1),
+        askQty="1.00000000",
+    )
 
 
 def prices(view: View, _path: Mapping[str, str], query: Mapping[str, str]) -> Reply:
@@ -213,4 +213,6 @@ def failed(status: int) -> Reply:
     if status == 451:
         what = "Service unavailable from a restricted location according to 'b. Eligibility' in https://www.binance.com/en/terms."
         return Reply({"code": 0, "msg": what}, 451)
+    if status == 404:
+        return Reply({}, 404)
     return Reply({"code": -1001, "msg": "Internal error; unable to process your request. Please try again."}, status)

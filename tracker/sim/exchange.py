@@ -61,12 +61,17 @@ class View:
         """List the markets."""
         if not self.faults.faults:
             return self.tape.markets(self.exchange)
-        found = []
-        for market in self.tape.markets(self.exchange):
-            faults = self._faults(market)
-            if "vanish" not in faults:
-                found.append(replace(market, state=State.DELISTED) if "delist" in faults else market)
-        return found
+        renamed = (self._renamed(market, self._faults(market)) for market in self.tape.markets(self.exchange))
+        return [market for market in renamed if market]
+
+    @staticmethod
+    def _renamed(market: Listed, faults: Mapping[str, Fault]) -> Listed | None:
+        if "vanish" in faults:
+            return None
+        state = State.DELISTED if "delist" in faults else market.state
+        if "rename" in faults:
+            return replace(market, base=f"{market.base}2", state=state, once=market.base)
+        return replace(market, state=state)
 
     def market(self, pair: str) -> Listed | None:
         """Give the market with this pair."""
@@ -74,7 +79,7 @@ class View:
 
     def ticker(self, market: Listed) -> Ticker | None:
         """Give the last 24 h of a market; None if it never traded."""
-        found = ticker(self.tape, self.exchange, market, self.at)
+        found = ticker(self.tape, self.exchange, market.recorded, self.at)
         if found is None or not self.faults.faults:
             return found
         times = self._times(market, np.array([self.seconds // 60 - 1]))[0]  # a poll shows the minute that is over
@@ -97,9 +102,9 @@ class View:
 
         `filled`: with a flat row for each minute without trades.
         """
-        found = until_now(self.tape, self.exchange, market, (first, last), self.at)
+        found = until_now(self.tape, self.exchange, market.recorded, (first, last), self.at)
         if filled:
-            found = fill(self.tape, self.exchange, market, (first, min(last, self.seconds // 60)), found)
+            found = fill(self.tape, self.exchange, market.recorded, (first, min(last, self.seconds // 60)), found)
         started = self.seconds / 60 - self.minutes
         for begin, end in self.faults.outages():
             found = _keep(found, (found.minute < started + begin) | (found.minute >= started + end))

@@ -40,6 +40,7 @@ MARKETS = {
     "badvolume": "the 24 h volume is NaN",
     "vanish": "the market is in no answer",
     "delist": "the market is delisted",
+    "rename": "the market goes on under another name, with a 2 behind its base",
     "spike": "the price is times=X (4) what it would be",
     "units": "the 24 h volume is times=X (600) what it would be",
     "duplicates": "candles come twice",

@@ -90,9 +90,13 @@ class Simulation:
         ahead: timedelta = timedelta(0),
         faults: str | None = None,
         rate_limit: bool = True,
+        many: bool = False,
     ) -> Simulation:
-        """Prepare made-up markets, or those of a recording. ConfigError for a wrong file or fault."""
-        tape: Tape = Replay(replay, clock(), ahead) if replay else MadeUp(seed)
+        """Prepare made-up markets, `many`: as many as in the world, or those of a recording.
+
+        ConfigError for a wrong file or fault.
+        """
+        tape: Tape = Replay(replay, clock(), ahead) if replay else MadeUp(seed, many=many)
         return cls(tape, clock, seed, Faults.parse(faults, seed), rate_limit, replay)
 
     def forget(self) -> None:
@@ -248,22 +252,11 @@ def server(simulation: Simulation) -> uvicorn.Server:
     )
 
 
-def serve(
-    port: int,
-    seed: int = 1,
-    *,
-    clock: Callable[[], datetime],
-    replay: Path | None = None,
-    ahead: timedelta = timedelta(0),
-    faults: str | None = None,
-    rate_limit: bool = True,
-    ready: Callable[[str], None] | None = None,
-) -> None:
+def serve(port: int, simulation: Simulation, *, ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is called with the base URL when the port is open.
 
-    Raises ConfigError when the port is taken, the recording cannot be read, or `faults` is wrong.
+    Raises ConfigError when the port is taken.
     """
-    simulation = Simulation.make(clock, seed=seed, replay=replay, ahead=ahead, faults=faults, rate_limit=rate_limit)
     with listen(port) as door, suppress(KeyboardInterrupt):
         if ready:
             ready(f"http://127.0.0.1:{door.getsockname()[1]}")

@@ -7,7 +7,7 @@ and volumes are units of `10 ** -decimals`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -38,10 +38,17 @@ class Listed:
     price_decimals: int
     volume_decimals: int
     state: State = State.ONLINE
+    once: str = ""
+    """The base under which its trades were recorded, where it has another name since."""
 
     @property
     def pair(self) -> str:
         return f"{self.base}-{self.quote}"
+
+    @property
+    def recorded(self) -> Listed:
+        """The market as the tape knows it."""
+        return replace(self, base=self.once, once="") if self.once else self
 
 
 class Columns(NamedTuple):

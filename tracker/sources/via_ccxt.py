@@ -24,12 +24,13 @@ from tracker.errors import (
 )
 from tracker.model import MINUTE, Listing, Market, MarketStatus, Poll
 from tracker.sources import reading
-from tracker.sources.http import CLOCKS_APART
+from tracker.sources.http import CLOCKS_APART, Answer
 
 PREFIX = "ccxt:"
 PAGE = 500  # candles a call: what nearly all exchanges serve
 
 _TIMEOUT = 10_000  # milliseconds
+_NOTHING = object()
 
 
 def client_of(name: str) -> Any:
@@ -42,7 +43,8 @@ def client_of(name: str) -> Any:
         near = difflib.get_close_matches(name, ccxt.exchanges, n=3)
         raise ConfigError(f"ccxt knows no exchange {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
     options = {"fetchMarkets": {"types": ["spot"]}}  # no futures hosts, which fail in more places
-    return getattr(ccxt, name)({"enableRateLimit": True, "timeout": _TIMEOUT, "options": options})
+    settings = {"enableRateLimit": True, "timeout": _TIMEOUT, "enableLastJsonResponse": True, "options": options}
+    return getattr(ccxt, name)(settings)
 
 
 class ViaCcxt:
@@ -89,6 +91,9 @@ class ViaCcxt:
             raise SourceRefused(f"{self.exchange}: it has no call for all tickers; it cannot be watched every minute")
         tickers = self._ask("fetch_tickers")
         received = self._clock()
+        if not tickers:
+            raise BadAnswer(f"{self.exchange}: ccxt gives no ticker at all")
+        reading.refuse_unless_live(self.exchange, self._answered())
         self._refuse_unless_complete([one for one in tickers.values() if isinstance(one, dict)], received)
         quotes = {market: _quote(tickers.get(f"{market.base}/{market.quote}")) for market in markets}
         return reading.untimely(self.exchange, minute, received) or reading.poll(quotes, minute, received)
@@ -115,16 +120,22 @@ class ViaCcxt:
         while opened <= last:
             rows = self._ask("fetch_ohlcv", f"{market.base}/{market.quote}", "1m", opened, PAGE)
             page = parse_candles(rows, market)
-            found.append(page)
+            found.append(page.until(self._answered().as_of))
             newest = int(page.opened.max(initial=0)) * 1000
             # An empty page may be a quiet stretch: go on behind it, never back.
             opened = newest + 60_000 if newest >= opened else opened + PAGE * 60_000
         return reading.finished(found, market, start, end)
 
+    def _answered(self) -> Answer:
+        """Give the headers of the last answer, which date it."""
+        return Answer(None, getattr(self._client, "last_response_headers", None) or {}, self._clock())
+
     def _ask(self, method: str, *arguments: object) -> Any:
+        """Call ccxt. Its errors become ours; what was no JSON, which ccxt takes for nothing at all, is one too."""
         client = self._client
+        client.last_json_response = _NOTHING
         try:
-            return getattr(client, method)(*arguments)
+            found = getattr(client, method)(*arguments)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise BadAnswer(f"{self.exchange}: ccxt could not read the answer to {method}: {error!r:.150}") from error
         except Exception as error:
@@ -132,6 +143,9 @@ class ViaCcxt:
             if mapped is None:
                 raise
             raise mapped from error
+        if client.last_json_response is None:
+            raise BadAnswer(f"{self.exchange}: not JSON but {str(client.last_http_response)[:100]!r}")
+        return found
 
 
 def parse_candles(rows: Any, market: Market) -> Candles:

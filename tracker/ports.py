@@ -171,8 +171,8 @@ class Outbox(Protocol):
         """Give the recorded transitions of (start, end], oldest first."""
         ...
 
-    def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
-        """Queue a mail per recipient and minute with what they were not told before; say how many keys were new."""
+    def queue(self, batch: Batch) -> int:
+        """Queue what one recipient was not told before, a mail for each minute; say how many keys were new."""
         ...
 
     def pending(self, now: datetime) -> list[Delivery]:

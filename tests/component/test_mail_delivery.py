@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.smtp import PASSWORD, Server, certificate, running
-from tests.support.transitions import fired, series
+from tests.support.transitions import fired, queue, series
 from tests.support.windows import T0, at
 from tracker.alerts import Batch
 from tracker.errors import MailRefused, MailUnavailable
@@ -140,7 +140,7 @@ def send_one(outbox, notifier, batch, now):
 def test_many_senders_at_once_send_each_mail_once(tmp_path):
     outbox = ObjectOutbox(str(tmp_path))
     for index in range(12):
-        outbox.queue([fired(series(f"C{index}"), at(index))], ["ann@example.com"])
+        queue(outbox, [fired(series(f"C{index}"), at(index))], ["ann@example.com"])
     with running(Server()) as server, ThreadPoolExecutor(6) as pool:
         senders = [pool.submit(deliver, ObjectOutbox(str(tmp_path)), plain(server), at(20)) for _ in range(6)]
         for sender in senders:
@@ -154,7 +154,7 @@ def test_200_alerts_through_a_server_that_fails_in_every_way_all_arrive_once(tmp
     outbox = ObjectOutbox(str(tmp_path))
     recipients = ["ann@example.com", "bob@example.com", "gone@example.com"]
     for index in range(40):
-        outbox.queue([fired(series(f"C{index}-{one}"), at(index)) for one in range(5)], recipients)
+        queue(outbox, [fired(series(f"C{index}-{one}"), at(index)) for one in range(5)], recipients)
     down = SmtpNotifier(MailServer("127.0.0.1", 9, ssl=False, starttls=False, timeout=0.5))
     deliver(outbox, down, at(100))
     assert outbox.backlog(at(100)).waiting == 120
@@ -180,7 +180,7 @@ def test_200_alerts_through_a_server_that_fails_in_every_way_all_arrive_once(tmp
 def test_killed_between_accepted_and_marked_the_mail_comes_twice_with_one_message_id(tmp_path):
     script = textwrap.dedent("""
         import os, signal, sys
-        from tests.support.transitions import fired
+        from tests.support.transitions import fired, queue
         from tests.support.windows import at
         from tracker.mail import SmtpNotifier, compose
         from tracker.outbox import ObjectOutbox
@@ -196,7 +196,7 @@ def test_killed_between_accepted_and_marked_the_mail_comes_twice_with_one_messag
         outbox.mark_sent(batch, at(5))
     """)
     outbox = ObjectOutbox(str(tmp_path))
-    outbox.queue([fired()], ["ann@example.com"])
+    queue(outbox, [fired()], ["ann@example.com"])
     with running(Server()) as server:
         for moment, code, taken in (("before", -9, 0), ("between", -9, 1), ("never", 0, 2)):
             arguments = [sys.executable, "-c", script, str(tmp_path), str(server.port), moment]

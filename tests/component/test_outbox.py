@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.transitions import fired, series
+from tests.support.transitions import fired, queue, series
 from tests.support.windows import at
 from tracker.errors import CorruptObject
 from tracker.objects import Objects
@@ -36,9 +36,9 @@ def waiting(outbox):
 
 
 def test_an_infinite_ratio_survives_as_valid_json(outbox, root):
-    from_zero = replace(fired(), mean_1h=0.0, peak_ratio=math.inf)
+    from_zero = replace(fired(), base=0.0, peak_ratio=math.inf)
     outbox.record([from_zero])
-    outbox.queue([from_zero], [ANN])
+    queue(outbox, [from_zero], [ANN])
     assert outbox.transitions(at(-1), at(0)) == [from_zero]
     (batch,) = waiting(outbox)
     assert math.isinf(batch.transitions[0].peak_ratio)
@@ -56,7 +56,7 @@ def test_a_broken_log_says_where_and_what_to_do(outbox, root):
 
 
 def test_a_refused_mail_is_kept_as_failed_without_the_address(outbox, root):
-    outbox.queue([fired()], [ANN, BOB])
+    queue(outbox, [fired()], [ANN, BOB])
     refused, other = sorted(waiting(outbox), key=lambda batch: batch.recipient)
     outbox.mark_failed(refused, "550 5.1.1 <ann@example.com>: user unknown", at(1))
     assert [one.id for one in outbox.pending(at(20))] == [other.id]
@@ -73,7 +73,7 @@ def test_killed_at_any_write_and_run_again_everything_is_recorded_and_queued_onc
     """The process dies at the n-th call on the object store, before or after it took effect."""
     script = textwrap.dedent("""
         import os, signal, sys
-        from tests.support.transitions import fired, series
+        from tests.support.transitions import fired, queue, series
         from tracker.objects import Objects
         from tracker.outbox import ObjectOutbox
 
@@ -93,7 +93,7 @@ def test_killed_at_any_write_and_run_again_everything_is_recorded_and_queued_onc
         Objects.create, Objects.update = deadly(Objects.create), deadly(Objects.update)
         outbox, alerts = ObjectOutbox(sys.argv[1]), [fired(), fired(series("ETH"))]
         outbox.record(alerts)
-        outbox.queue(alerts, ["ann@example.com", "bob@example.com"])
+        queue(outbox, alerts, ["ann@example.com", "bob@example.com"])
     """)
     for limit, code in ((call, -9), (1000, 0)):
         assert subprocess.run([sys.executable, "-c", script, str(root), str(limit)], check=False).returncode == code

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.transitions import fired, resolved, series
+from tests.support.transitions import fired, queue, resolved, series
 from tests.support.windows import BTC, at
 from tracker.alerts import Event
 from tracker.outbox import ObjectOutbox
@@ -53,7 +53,7 @@ def test_the_past_is_recorded_as_would_have_fired(outbox):
 
 
 def test_one_mail_per_recipient_and_minute(outbox):
-    assert outbox.queue([fired(), fired(ETH)], [ANN, BOB, ANN], run_url="http://airflow/run") == 4
+    assert queue(outbox, [fired(), fired(ETH)], [ANN, BOB, ANN], run_url="http://airflow/run") == 4
     batches = waiting(outbox)
     assert {(batch.recipient, len(batch.transitions)) for batch in batches} == {(ANN, 2), (BOB, 2)}
     assert {batch.run_url for batch in batches} == {"http://airflow/run"}
@@ -61,46 +61,46 @@ def test_one_mail_per_recipient_and_minute(outbox):
 
 
 def test_queueing_twice_queues_once(outbox):
-    outbox.queue([fired()], [ANN])
-    assert outbox.queue([fired()], [ANN], run_url="another run") == 0
+    queue(outbox, [fired()], [ANN])
+    assert queue(outbox, [fired()], [ANN], run_url="another run") == 0
     assert len(outbox.pending(at(20))) == 1
 
 
 def test_what_a_repair_adds_to_a_minute_is_a_mail_of_its_own(outbox):
-    outbox.queue([fired()], [ANN])
-    assert outbox.queue([fired(), fired(ETH)], [ANN]) == 1
+    queue(outbox, [fired()], [ANN])
+    assert queue(outbox, [fired(), fired(ETH)], [ANN]) == 1
     assert [[str(one.series) for one in batch.transitions] for batch in waiting(outbox)] == [[str(BTC)], [str(ETH)]]
 
 
 def test_a_sent_mail_waits_no_longer_and_is_marked_once(outbox):
-    outbox.queue([fired()], [ANN, BOB])
+    queue(outbox, [fired()], [ANN, BOB])
     first, second = waiting(outbox)
     assert outbox.mark_sent(first, at(1)) is True
     assert outbox.mark_sent(first, at(2)) is False
     assert [one.id for one in outbox.pending(at(20))] == [second.id]
     assert outbox.batch(first.id) is None
-    outbox.queue([fired()], [ANN, BOB])
+    queue(outbox, [fired()], [ANN, BOB])
     assert [one.id for one in outbox.pending(at(20))] == [second.id]
 
 
 def test_the_backlog_counts_what_waits_and_what_never_went(outbox):
-    outbox.queue([fired()], [ANN, BOB])
-    outbox.queue([resolved()], [ANN])
+    queue(outbox, [fired()], [ANN, BOB])
+    queue(outbox, [resolved()], [ANN])
     outbox.mark_failed(waiting(outbox)[0], "no", at(1))
     backlog = outbox.backlog(at(20))
     assert (backlog.waiting, backlog.oldest, backlog.undelivered) == (2, at(0), 1)
 
 
 def test_a_mail_is_tried_over_a_weekend_and_then_given_up(outbox):
-    outbox.queue([fired()], [ANN])
+    queue(outbox, [fired()], [ANN])
     assert len(outbox.pending(at(0) + timedelta(days=3))) == 1
     assert outbox.pending(at(1) + timedelta(days=3)) == []
     assert outbox.backlog(at(1) + timedelta(days=3)).undelivered == 1
 
 
 def test_the_end_of_an_alert_answers_the_mail_that_announced_it(outbox):
-    outbox.queue([fired(), fired(ETH)], [ANN, BOB])
-    outbox.queue([resolved()], [ANN])
+    queue(outbox, [fired(), fired(ETH)], [ANN, BOB])
+    queue(outbox, [resolved()], [ANN])
     *_, end = waiting(outbox)
     assert end.answers is not None
     assert end.answers.recipient == ANN
@@ -108,16 +108,16 @@ def test_the_end_of_an_alert_answers_the_mail_that_announced_it(outbox):
 
 
 def test_ends_of_alerts_from_several_mails_answer_none(outbox):
-    outbox.queue([fired()], [ANN])
-    outbox.queue([fired(ETH, at(1))], [ANN])
-    outbox.queue([resolved(), resolved(ETH, since=at(1))], [ANN])
+    queue(outbox, [fired()], [ANN])
+    queue(outbox, [fired(ETH, at(1))], [ANN])
+    queue(outbox, [resolved(), resolved(ETH, since=at(1))], [ANN])
     *_, end = waiting(outbox)
     assert (len(end.transitions), end.answers) == (2, None)
 
 
 def test_an_end_nobody_announced_to_this_recipient_answers_none(outbox):
-    outbox.queue([fired()], [ANN])
-    outbox.queue([resolved()], [BOB])
+    queue(outbox, [fired()], [ANN])
+    queue(outbox, [resolved()], [BOB])
     assert [batch.answers for batch in waiting(outbox) if batch.recipient == BOB] == [None]
 
 
@@ -133,7 +133,7 @@ def test_a_mail_that_is_not_there_is_none(outbox):
 
 
 def test_a_mail_is_claimed_by_one_sender_until_it_is_given_back_or_forgotten(outbox):
-    outbox.queue([fired()], [ANN])
+    queue(outbox, [fired()], [ANN])
     (waiting_mail,) = outbox.pending(at(20))
     assert outbox.claim(waiting_mail.id, at(20)) is True
     assert outbox.claim(waiting_mail.id, at(21)) is False
@@ -146,8 +146,8 @@ def test_a_mail_is_claimed_by_one_sender_until_it_is_given_back_or_forgotten(out
 
 def test_a_recipient_with_many_waiting_mails_keeps_nobody_waiting(outbox):
     for index in range(5):
-        outbox.queue([fired(minute=at(index))], [ANN])
-    outbox.queue([fired(minute=at(7))], [BOB])
+        queue(outbox, [fired(minute=at(index))], [ANN])
+    queue(outbox, [fired(minute=at(7))], [BOB])
     recipients = [batch.recipient for batch in waiting(outbox)]
     assert recipients.index(BOB) == 1
     assert [batch.minute for batch in waiting(outbox) if batch.recipient == ANN] == [at(index) for index in range(5)]
@@ -159,7 +159,7 @@ def test_many_evaluators_at_once_queue_and_record_each_key_once(place):
     def evaluate_part(number):
         part = alerts[number % 4 :: 2] + alerts[: number % 5]
         mine = ObjectOutbox(str(place))
-        return mine.record(part), mine.queue(part, [ANN])
+        return mine.record(part), queue(mine, part, [ANN])
 
     with ThreadPoolExecutor(8) as pool:
         counts = list(pool.map(evaluate_part, range(24)))

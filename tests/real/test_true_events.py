@@ -99,7 +99,7 @@ def test_each_minute_of_the_flapping_alert_says_alone_what_history_says(bittrex)
     for index in range(25):
         minute = first + index * MINUTE
         window = between(table, minute - DAY, minute)
-        found = evaluate([PRICE], window, summarise(window, minute), minute)
+        found = evaluate([PRICE], window, summarise(window, minute), minute, told=by_minute)
         by_minute += found.transitions
         states.append(found.states.get(Series(market, Metric.PRICE), State.OK))
     assert by_minute == history([PRICE], table, first - MINUTE, first + 24 * MINUTE)
@@ -132,7 +132,7 @@ def test_an_independent_computation_tells_the_same_price_alerts(name, request):
 
 def test_a_low_factor_on_the_crash_gives_the_number_an_independent_computation_gives(crash):
     """The 3x rule never fires here, so the arithmetic is also compared where it does: at 1.04x."""
-    rule = AlertRule("low", Metric.PRICE, factor="1.04")
+    rule = AlertRule("low", Metric.PRICE, limit="1.04")
     start, end = span(crash)
     found = lives(history([rule], samples(crash), start - MINUTE, end))
     some = sorted(crash)[::20]
@@ -150,12 +150,21 @@ def test_a_low_factor_on_the_crash_gives_the_number_an_independent_computation_g
     assert len(expected) > 10
 
 
-def test_the_outage_fires_nothing_and_is_seen_as_no_data(outage):
+def test_the_outage_fires_no_price_and_is_told_as_one_feed_that_is_down(outage):
     rules = load_rules((ROOT / "resources" / "alert_rules.toml").read_text(), "alert_rules.toml")
     table = samples(outage)
-    assert history(rules, table, OUTAGE[0] - timedelta(hours=1), OUTAGE[1] + timedelta(hours=2)) == []
+    found = history(rules, table, OUTAGE[0] - timedelta(hours=1), OUTAGE[1] + timedelta(hours=2))
+    assert [(one.rule, str(one.series.market), one.event) for one in found] == [
+        ("feed-down", "binance:*-*", Event.FIRING),
+        ("feed-down", "binance:*-*", Event.RESOLVED),
+    ]
+    stamps = {minute for values in outage.values() for minute in values}
+    last = max(minute for minute in stamps if minute < OUTAGE[0] + 30 * MINUTE)
+    back = min(minute for minute in stamps if minute > last)
+    assert (found[0].minute, found[1].minute) == (last + 3 * MINUTE, back + 4 * MINUTE)
     minute = OUTAGE[0] + timedelta(hours=1)
     window = between(table, minute - DAY, minute)
-    states = evaluate(rules, window, summarise(window, minute), minute).states
-    assert set(states.values()) == {State.NO_DATA}
-    assert len(states) == 40
+    states = evaluate(rules, window, summarise(window, minute), minute, told=found).states
+    assert set(states.values()) == {State.NO_DATA, State.FIRING}
+    assert [str(series.market) for series, state in states.items() if state is State.FIRING] == ["binance:*-*"]
+    assert len(states) == 40 + 1

@@ -5,7 +5,7 @@ Exact fractions, one series at a time, minute by minute; no arrays, no filters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -14,13 +14,17 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Told:
-    """An alert as the definitions tell it."""
+    """An alert as the definitions tell it: `events` are (event, minute, rises by then)."""
 
     fired: datetime
-    resolved: datetime | None = None
-    expired: datetime | None = None
+    events: list[tuple[str, datetime, int]] = field(default_factory=list)
     rises: int = 1
     peak: Fraction | None = None  # None: over a mean of 0
+
+    @property
+    def resolved(self) -> datetime | None:
+        """When it ended for the last time, by samples below."""
+        return next((minute for event, minute, _ in reversed(self.events) if event == "resolved"), None)
 
 
 def above(
@@ -36,33 +40,52 @@ def above(
     return True, latest * len(hour) > Fraction(factor) * sum(hour), ratio
 
 
-def told(
-    values: dict[datetime, float], end: datetime, factor: str = "3", least: int = 30, below_for: int = 5
+def told(  # noqa: C901 - the definitions, one after the other
+    values: dict[datetime, float],
+    end: datetime,
+    factor: str = "3",
+    least: int = 30,
+    below_for: int = 5,
+    *,
+    cooldown: int = 30,
+    lasting: int = 0,
 ) -> list[Told]:
     """Tell every alert of one series from its first minute to `end`."""
     alerts: list[Told] = []
-    current: Told | None = None
-    last_judged = None
+    current: Told | None = None  # the open one
+    cooling: Told | None = None  # the one that may be reopened
+    last_judged = rising = None
     was_above, below = False, 0
     minute = min(values, default=end)
     while minute <= end:
         judged, is_above, ratio = above(values, minute, factor, least)
         if current is not None and judged is False and minute - last_judged >= HOUR:
-            current.expired, current = minute, None
+            current.events.append(("expired", minute, current.rises))
+            current, cooling, rising = None, None, None
         if judged:
+            if not is_above or (last_judged is not None and minute - last_judged > HOUR):
+                rising = None
+            if is_above and rising is None:
+                rising = minute
             last_judged = minute
-            if is_above:
-                if current is None:
-                    current = Told(minute, rises=1, peak=ratio)
-                    alerts.append(current)
-                else:
-                    current.rises += not was_above
-                    current.peak = None if current.peak is None or ratio is None else max(current.peak, ratio)
+            begins = current is None and is_above and minute - rising >= timedelta(minutes=lasting)
+            if begins and cooling is not None and minute - cooling.resolved <= timedelta(minutes=cooldown):
+                current, below = cooling, 0
+                current.rises += not lasting  # a rise that lasts was counted when it began
+                current.events.append(("firing", minute, current.rises))
+            elif begins:
+                current, below = Told(minute, peak=ratio), 0
+                current.events.append(("firing", minute, 1))
+                alerts.append(current)
+            elif current is not None and is_above:
+                current.rises += not was_above
+                current.peak = None if current.peak is None or ratio is None else max(current.peak, ratio)
                 below = 0
             elif current is not None:
                 below += 1
                 if below == below_for:
-                    current.resolved, current = minute, None
+                    current.events.append(("resolved", minute, current.rises))
+                    current, cooling, rising = None, current, None
             was_above = is_above
         minute += timedelta(minutes=1)
     return alerts

@@ -116,8 +116,9 @@ def day(
 ) -> Day:
     """Judge a window as the pipeline would have done minute by minute."""
     table = window(values, minute)
-    evaluation = evaluate(rules, table, summarise(table, minute), minute)
-    return Day(table, evaluation, tuple(history(rules, table, minute - DAY, minute)), minute)
+    told = history(rules, table, minute - DAY, minute - MINUTE)
+    evaluation = evaluate(rules, table, summarise(table, minute), minute, told=told)
+    return Day(table, evaluation, (*told, *evaluation.transitions), minute)
 
 
 def quiet_day(count: int, minute: datetime = NOW, exchange: str = "coinbase", seed: int = 0) -> Day:

@@ -22,8 +22,8 @@ from tracker.model import MINUTE, Market, Metric, Series
 SENDER = "tracker <tracker@example.com>"
 SITE = "https://markets.example.com"
 ENG = series("ENG", "BTC")
-FIRED = replace(fired(ENG), latest=0.00001431, mean_1h=0.0000042, peak_ratio=3.407142857142857)
-RESOLVED = replace(resolved(ENG), latest=0.000005, mean_1h=0.000006, peak_ratio=3.791, rises=3)
+FIRED = replace(fired(ENG), latest=0.00001431, base=0.0000042, peak_ratio=3.407142857142857)
+RESOLVED = replace(resolved(ENG), latest=0.000005, base=0.000006, peak_ratio=3.791, rises=3)
 
 
 def batch(*transitions, **more):
@@ -58,7 +58,13 @@ def test_the_text_of_one_alert_reads_as_agreed():
         "",
         "-- ",
         "Found by https://airflow.example.com/run",
-        "To hear less: change price-3x in alert_rules.toml, silence it in silences.toml, or leave TRACKER_MAIL_TO.",
+        "To hear no more of ENG/BTC price for a day, add to silences.toml:",
+        "  [[silence]]",
+        '  markets = ["coinbase:ENG-BTC"]',
+        '  rule = "price-3x"',
+        "  until = 2026-03-02T12:00:00Z",
+        '  reason = "…"',
+        "To hear less of all: change price-3x in alert_rules.toml.",
     ]
 
 
@@ -91,8 +97,8 @@ def test_an_alert_nobody_could_judge_is_not_called_resolved():
         ([FIRED, resolved(series("XRP"))], "[tracker] 1 alert and 1 ended, first ENG/BTC price 3.40×"),
         ([RESOLVED, resolved(series("XRP"))], "[tracker] 2 alerts ended, first XRP/USD price"),
         ([resolved(series("XRP"))], "[tracker] XRP/USD price resolved after 12 min"),
-        ([replace(FIRED, mean_1h=0.0, peak_ratio=math.inf)], "[tracker] ENG/BTC price rose from 0"),
-        ([replace(FIRED, latest=2999.99999, mean_1h=1000.0)], "[tracker] ENG/BTC price 2.99× its 1 h mean"),
+        ([replace(FIRED, base=0.0, peak_ratio=math.inf)], "[tracker] ENG/BTC price rose from 0"),
+        ([replace(FIRED, latest=2999.99999, base=1000.0)], "[tracker] ENG/BTC price 2.99× its 1 h mean"),
         ([fired(series("DOGE", metric=Metric.VOLUME_24H))], "[tracker] DOGE/USD 24 h volume 3.41× its 1 h mean"),
     ],
 )

@@ -371,19 +371,13 @@ def test_a_volume_that_starts_from_zero_reads_from_zero_and_infinity_never_reach
     ET.fromstring(files["feed.xml"])
 
 
-def test_an_alert_stays_open_while_its_series_is_silent_and_ends_unknown_when_it_is_plainly_ok(eventful):
+def test_an_alert_is_open_while_the_rules_say_so_and_its_end_is_unknown_when_they_say_nothing(eventful):
     series = Series(Market("coinbase", "PEPE", "USD"), Metric.PRICE)
     fired = [one for one in eventful.transitions if one.series == series]
-    [frozen] = fold(fired, {series: State.NO_DATA})
+    [open_] = fold(fired, {fired[0].alert_id: State.RESOLVING})
     [closed] = fold(fired, {})
-    assert (frozen.open, frozen.state) == (True, State.FIRING)
+    assert (open_.open, open_.state) == (True, State.RESOLVING)
     assert (closed.open, closed.ended, closed.why_ended) == (False, None, "end not recorded")
-
-
-def test_a_firing_series_without_a_recorded_beginning_is_still_shown(eventful):
-    files = eventful.render(transitions=())
-    [opened] = json.loads(files["api/v1/alerts.json"])["open"]
-    assert (opened["market"], opened["fired"]) == ("coinbase:PEPE-USD", None)
 
 
 def test_ranks_that_moved_within_the_hour_say_how_far(eventful):
@@ -414,7 +408,7 @@ def test_the_methodology_states_the_constants_of_the_code(files):
 
 
 def test_the_page_of_a_changed_rule_says_the_changed_rule(eventful):
-    rules = (replace(RULES[0], factor="2.5", min_samples=20), RULES[1])
+    rules = (replace(RULES[0], limit="2.5", min_samples=20), RULES[1])
     said = text_of(eventful.render(rules=rules)["methodology.html"].decode())
     assert "strictly more than 2.5 times the 1 h mean" in said
     assert "Fewer than 20 samples" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ _MINUTE = 60_000_000  # microseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Columns:
     """Samples by series and minute; series i has the rows bounds[i] to bounds[i + 1]. Minutes count from 1970."""
 
@@ -35,6 +36,14 @@ class Columns:
         """Give the words of a series."""
         market, metric = self.names[index]
         return Series(Market.parse(market), Metric(metric))
+
+    def index(self, series: Series) -> int | None:
+        """Give the number of a series; None if it has no sample here."""
+        return self._places.get((str(series.market), series.metric.value))
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], int]:
+        return {name: index for index, name in enumerate(self.names)}
 
     def chosen(self, rule: AlertRule) -> Ints:
         """Give the indexes of the series that a rule judges."""

@@ -1,229 +1,218 @@
 """Evaluate the rules over a window: which alerts change, and in what state each series is.
 
-Nothing is remembered between minutes. Each evaluation lives through the day before it again, so that a minute
-evaluated twice, late, or out of order after a repair gives the same transitions; the hour it takes a mean to warm
-up keeps the cut edge of the window from firing. A cheap filter makes that affordable: a series that never stood
-above `factor` times its own minimum cannot have fired, and that is nearly all of them nearly always.
+What the rules say is a pure function of the samples and of the transitions told before. What was told stays told: for
+each rule and series only minutes after its last transition are decided, from where that one left it. So a minute
+evaluated twice, late, or once more after a repair adds nothing that contradicts what people were told.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tracker.alerts.columns import Columns, Floats, Ints, columns, minute_of, number_of
-from tracker.alerts.life import Life, lives
-from tracker.alerts.values import SILENT_MINUTES, AlertRule, Evaluation, Event, State, Transition
+from tracker.alerts.columns import columns, minute_of, number_of
+from tracker.alerts.judging import Judged, heard, judge
+from tracker.alerts.life import Change, Life, Standing
+from tracker.alerts.values import (
+    LOST_MINUTES,
+    SILENT_MINUTES,
+    AlertRule,
+    Evaluation,
+    Event,
+    Kind,
+    State,
+    Transition,
+)
 from tracker.frames import instants
 from tracker.model import DAY, MINUTE, Market, Metric, Series
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WINDOW = 60  # minutes of the mean
-_BLOCK = 2_000_000  # rows judged at a time: bounds the memory of a minute in which every series is a candidate
-_OLD = DAY - timedelta(hours=2)  # an alert this long open may have begun before the window of its end
+TOLD = 7 * DAY
+"""How far back told transitions are asked for. An alert that has been open for longer is told anew."""
+
+_WORST = (State.FIRING, State.RESOLVING, State.NO_DATA, State.WARMING, State.PENDING)
 
 
-def evaluate(rules: Sequence[AlertRule], window: pa.Table, summary: pa.Table, minute: datetime) -> Evaluation:
-    """Say what changes at `minute` and how each series stands.
+def evaluate(
+    rules: Sequence[AlertRule],
+    window: pa.Table,
+    summary: pa.Table,
+    minute: datetime,
+    *,
+    told: Iterable[Transition] = (),
+    since: datetime | None = None,
+    asked: Collection[str] | None = None,
+) -> Evaluation:
+    """Say what changes in the minutes (since, minute], by default at `minute` alone, and how each series stands.
 
     `window` holds the samples of (minute - 24h, minute] (schema `frames.SAMPLES`), `summary` one row for each of its
-    series. Only transitions of `minute` itself are given; `states` leaves out the series that are plainly ok.
+    series, `told` the live transitions of the last days (TOLD). What was told of these minutes is among what is given.
+    `asked` names the exchanges that were asked at these minutes (None: all): the silence of others says nothing.
     """
-    samples = columns(window, minute - DAY, minute)
-    transitions: list[Transition] = []
+    after = since or minute - MINUTE
+    told = list(told)
+    values = [rule for rule in rules if not rule.kind.silence]
+    silences = [rule for rule in rules if rule.kind.silence]  # a minute nobody asked in was silent for another reason
+    lives = [
+        *_lives(values, window, told, _Span(after, minute)),
+        *_lives(silences, window, told, _Span(minute - MINUTE, minute, asked=asked)),
+    ]
+    later = {(one.rule, one.series) for one in told if one.minute > minute}  # what was told stays told
+    fresh = [one for life in lives for one in life.transitions if (one.rule, one.series) not in later]
     states = dict(_unjudged(rules, summary, minute))
-    for rule in rules:
-        for alert in _alerts(rule, samples, number_of(minute)):
-            transitions += alert.transitions(minute - MINUTE, minute)
-            if alert.life.open:
-                state = State.FIRING if alert.life.above[-1] == alert.life.last else State.RESOLVING
-                if states.get(alert.series) is not State.FIRING:
-                    states[alert.series] = state
-    return Evaluation(tuple(_in_order(transitions)), states)
+    alerts: dict[str, State] = {}
+    down = set()
+    for life in lives:
+        if life.state is None:
+            continue
+        series = life.series
+        states[series] = min(states.get(series, life.state), life.state, key=_WORST.index)
+        if life.alert_id is not None:
+            alerts[life.alert_id] = life.state
+            if life.rule.kind is Kind.FEED_DOWN and life.state is State.FIRING:
+                down.add(series.market.exchange)
+    known = {one.id: one for one in (*fresh, *told) if after < one.minute <= minute}
+    return Evaluation(tuple(_in_order(known.values())), states, alerts, frozenset(down))
 
 
-def history(rules: Sequence[AlertRule], window: pa.Table, start: datetime, end: datetime) -> list[Transition]:
-    """Give all transitions of the minutes in (start, end], oldest first: what evaluating each of them gives.
+def history(
+    rules: Sequence[AlertRule],
+    window: pa.Table,
+    start: datetime,
+    end: datetime,
+    *,
+    told: Iterable[Transition] = (),
+    at_work: Iterable[datetime] | None = None,
+) -> list[Transition]:
+    """Give all transitions of the minutes in (start, end], oldest first: what evaluating each of them in turn gives.
 
-    `window` holds the samples of (start - 24h, end].
+    `window` holds the samples of (start - 24h, end], `told` what went before `start`. The silence of a series counts
+    in the minutes `at_work` (None: all): candles leave quiet minutes out, and nobody asked in others.
     """
-    samples = columns(window, start - DAY, end)
-    found: list[Transition] = []
-    for rule in rules:
-        for alert in _alerts(rule, samples, number_of(end)):
-            for one in alert.transitions(start, end):
-                found += [one] if one.minute - one.fired < _OLD else _as_seen_then(rule, samples, one)
-    return _in_order(found)
+    span = _Span(start, end, at_work=None if at_work is None else set(map(number_of, at_work)))
+    lives = _lives(rules, window, (one for one in told if one.minute <= start), span)
+    return _in_order(one for life in lives for one in life.transitions)
 
 
-def _as_seen_then(rule: AlertRule, samples: Columns, transition: Transition) -> list[Transition]:
-    """Give the transition as the 24 hours before it tell it: a longer look back may know an earlier beginning."""
-    end = number_of(transition.minute)
-    first, last = np.searchsorted(
-        samples.minutes[(rows := _rows_of(samples, transition.series))], [end - 1439, end + 1]
-    )
-    rows = rows[first:last]
-    name = (str(transition.series.market), transition.series.metric.value)
-    bounds = np.array([0, len(rows)], dtype=np.int64)
-    seen = Columns([name], bounds, samples.minutes[rows], samples.values[rows])
-    minute = transition.minute
-    return [change for alert in _alerts(rule, seen, end) for change in alert.transitions(minute - MINUTE, minute)]
+def standings(told: Iterable[Transition]) -> list[Transition]:
+    """Keep what matters of the past: the last transition of each rule and series."""
+    return list({(one.rule, one.series): one for one in sorted(told, key=lambda one: (one.minute, one.fired))}.values())
 
 
-def _rows_of(samples: Columns, series: Series) -> Ints:
-    index = samples.names.index((str(series.market), series.metric.value))
-    return np.arange(samples.bounds[index], samples.bounds[index + 1])
-
-
-def _in_order(transitions: list[Transition]) -> list[Transition]:
+def _in_order(transitions: Iterable[Transition]) -> list[Transition]:
     return sorted(transitions, key=lambda one: (one.minute, one.rule, one.series, one.event.value))
 
 
 def _unjudged(rules: Sequence[AlertRule], summary: pa.Table, minute: datetime) -> Iterator[tuple[Series, State]]:
     """Name the series without data, and those whose hour is too thin for a rule of their metric."""
+    means = [rule for rule in rules if rule.kind is Kind.RATIO_TO_MEAN]
     names = (summary.column(name).to_pylist() for name in ("market", "metric", "n_1h"))
     for market, metric, count, latest in zip(*names, instants(summary.column("latest_minute")), strict=True):
         silent = latest is None or minute - latest >= SILENT_MINUTES * MINUTE
-        if silent or any(count < rule.min_samples for rule in rules if rule.metric == metric and rule.watches(market)):
+        if silent or any(count < rule.min_samples for rule in means if rule.metric == metric and rule.watches(market)):
             yield Series(Market.parse(market), Metric(metric)), State.NO_DATA if silent else State.WARMING
 
 
 @dataclass(frozen=True, slots=True)
-class _Alert:
-    """A life with the numbers behind it."""
+class _Span:
+    """The minutes (start, end] to decide.
 
-    rule: AlertRule
-    series: Series
-    life: Life
-    hour: _Hours
-
-    def transitions(self, start: datetime, end: datetime) -> list[Transition]:
-        """Give the changes of this life in (start, end], oldest first."""
-        life, minutes = self.life, self.hour.minutes
-        changes = [(Event.FIRING, int(minutes[life.fired]), life.fired)]
-        if life.resolved is not None:
-            changes.append((Event.RESOLVED, int(minutes[life.resolved]), life.resolved))
-        if life.lost is not None:
-            changes.append((Event.EXPIRED, life.lost, life.last))
-        return [self._at(*one) for one in changes if number_of(start) < one[1] <= number_of(end)]
-
-    def _at(self, event: Event, minute: int, judged: int) -> Transition:
-        """Tell a change at `minute`, with the numbers of the position `judged`, from what was known by then."""
-        life = self.life
-        return Transition(
-            rule=self.rule.name,
-            series=self.series,
-            event=event,
-            minute=minute_of(minute),
-            fired=minute_of(int(self.hour.minutes[life.fired])),
-            latest=self.hour.latest(judged),
-            mean_1h=self.hour.mean(judged),
-            n_1h=len(self.hour.before(judged)),
-            peak_ratio=max(self.hour.ratio(one) for one in life.above if one <= judged),
-            rises=sum(one <= judged for one in life.risen),
-            factor=self.rule.factor,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Hours:
-    """The judged minutes of one series, and the hour before each."""
-
-    values: Floats  # of the block
-    rows: Ints  # the row of each judged minute in the block
-    firsts: Ints  # the row at which its hour begins
-    minutes: Ints
-
-    def latest(self, judged: int) -> float:
-        return float(self.values[self.rows[judged]])
-
-    def before(self, judged: int) -> list[float]:
-        found: list[float] = self.values[self.firsts[judged] : self.rows[judged]].tolist()
-        return found
-
-    def mean(self, judged: int) -> float:
-        """The correctly rounded mean of the hour before."""
-        hour = self.before(judged)
-        return math.fsum(hour) / len(hour)
-
-    def ratio(self, judged: int) -> float:
-        mean = self.mean(judged)
-        return self.latest(judged) / mean if mean else math.inf
-
-
-def _alerts(rule: AlertRule, samples: Columns, until: int) -> Iterator[_Alert]:
-    """Give the lives of all alerts of a rule that began within the samples, up to the minute `until`."""
-    chosen = samples.chosen(rule)
-    if not len(chosen):
-        return
-    lowest = np.minimum.reduceat(samples.values, samples.bounds[:-1])
-    highest = np.maximum.reduceat(samples.values, samples.bounds[:-1])
-    candidates = chosen[_may_be_above(rule, highest[chosen], lowest[chosen])]
-    for block in samples.blocks(candidates, _BLOCK) if len(candidates) else ():
-        yield from _judge_block(rule, samples, block, lowest, until)
-
-
-def _judge_block(rule: AlertRule, samples: Columns, block: Ints, lowest: Floats, until: int) -> Iterator[_Alert]:
-    rows, owners = samples.rows(block)
-    values, minutes = samples.values[rows], samples.minutes[rows]
-    keys = (owners << 32) + minutes
-    firsts = np.searchsorted(keys, keys - _WINDOW)
-    counts = np.arange(len(rows)) - firsts
-    judged = counts >= rule.min_samples
-    hot = np.flatnonzero(judged & _may_be_above(rule, values, lowest[owners]))
-    above = np.zeros(len(rows), dtype=bool)
-    above[hot] = _above(rule, values, hot, firsts[hot])
-    edges = np.searchsorted(owners, block), np.searchsorted(owners, block, side="right")
-    for series, first, last in zip(block.tolist(), *edges, strict=True):
-        if above[first:last].any():
-            here = np.flatnonzero(judged[first:last]) + first
-            hours = _Hours(values, here, firsts[here], minutes[here])
-            for life in lives(minutes[here].tolist(), above[here].tolist(), until, rule.resolve_after):
-                yield _Alert(rule, samples.series(series), life, hours)
-
-
-def _may_be_above(rule: AlertRule, values: Floats, lowest: Floats) -> NDArray[np.bool_]:
-    """Sort out what cannot be above, the mean being no lower than the lowest; in doubt floats leave it in."""
-    found: NDArray[np.bool_] = (values > 0) & (values / (float(rule.factor) * (1 - 1e-9)) >= lowest)
-    return found
-
-
-def _above(rule: AlertRule, values: Floats, rows: Ints, firsts: Ints) -> NDArray[np.bool_]:
-    """Say for each row whether latest * n > factor * sum over the hour before, exactly, and the mean is high enough.
-
-    Floats decide where they are sure: 60 numbers of one sign add up with a relative error below 60 * 2^-53, about
-    7e-15. Nearer to equality than 1e-12, and at the ends of the range of floats, fractions of the shortest decimal
-    forms decide.
+    Silence counts in the minutes `at_work` (None: all) of the exchanges that were `asked` (None: all).
     """
-    if not len(rows):
-        return np.zeros(0, dtype=bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        pairs = np.stack([firsts, rows], axis=1).reshape(-1)
-        totals = np.add.reduceat(values, pairs)[::2]
-        sums = totals * float(rule.factor)
-        products = values[rows] * (rows - firsts)
-        above = products > sums
-        larger = np.maximum(products, sums)
-        sure = (
-            (np.abs(products - sums) > 1e-12 * larger) & (larger > 1e-290) & np.isfinite(products) & np.isfinite(sums)
+
+    start: datetime
+    end: datetime
+    at_work: Collection[int] | None = None
+    asked: Collection[str] | None = None
+
+    def hears(self, series: Series) -> Collection[int] | None:
+        """Give the minutes in which the silence of a series counts; None means all."""
+        return self.at_work if self.asked is None or series.market.exchange in self.asked else ()
+
+    @property
+    def after(self) -> int:
+        return number_of(self.start)
+
+    @property
+    def until(self) -> int:
+        return number_of(self.end)
+
+
+class _Lived:
+    """What one rule says of one series: the transitions, and how it stands."""
+
+    def __init__(
+        self, rule: AlertRule, series: Series, judged: Judged | None, before: Transition | None, span: _Span
+    ) -> None:
+        self.rule, self.series, self._judged, self._before = rule, series, judged, before
+        standing = Standing(number_of(before.fired), number_of(before.minute), before.event) if before else None
+        life = Life(rule, standing, max(span.after, standing.minute) if standing else span.after, span.until)
+        minutes, above = (judged.minutes.tolist(), judged.above.tolist()) if judged else ([], [])
+        self.transitions = [self._told(change) for change in life.changes(minutes, above)]
+        self.state = life.state
+        last = self.transitions[-1] if self.transitions else before
+        self.alert_id = last.alert_id if last and life.open else None
+
+    def _told(self, change: Change) -> Transition:
+        """Tell a change with the numbers of the judged minute, from what was known by then."""
+        judged, here = self._judged, change.judged
+        if judged is None or here < 0:  # nothing of its life lies in the window
+            assert self._before is not None
+            latest, base, n = self._before.latest, self._before.base, self._before.n
+            peak, rises = self._before.peak_ratio, self._before.rises
+        else:
+            latest, base, n = float(judged.latest[here]), judged.base(here), int(judged.counts[here])
+            peak, rises = self._extent(judged, change)
+        rule = self.rule
+        return Transition(
+            rule=rule.name,
+            series=self.series,
+            event=change.event,
+            minute=minute_of(change.minute),
+            fired=minute_of(change.fired),
+            latest=latest,
+            base=base,
+            n=n,
+            peak_ratio=peak,
+            rises=rises,
+            limit=str(rule.window) if rule.kind.silence else rule.limit,
+            kind=rule.kind,
+            comparison=rule.comparison,
+            window=rule.window,
         )
-    factor = Fraction(rule.factor)
-    for one in np.flatnonzero(~sure).tolist():
-        hour = values[firsts[one] : rows[one]].tolist()
-        above[one] = _exact(float(values[rows[one]])) * len(hour) > factor * sum(map(_exact, hour), Fraction(0))
-    floored: NDArray[np.bool_] = above & (totals >= float(rule.min_mean) * (rows - firsts))
-    return floored
+
+    def _extent(self, judged: Judged, change: Change) -> tuple[float, int]:
+        """Give the most extreme ratio of an alert up to a change, and how often the rule became true."""
+        here = change.judged
+        first = int(np.searchsorted(judged.minutes, max(change.fired, change.minute - self.rule.remembers + 1)))
+        above = judged.above[first : here + 1]
+        ratios = [judged.ratio(first + int(one)) for one in np.flatnonzero(above)] or [judged.ratio(here)]
+        rises = int(above[:1].sum() + (above[1:] & ~above[:-1]).sum())
+        return (max if self.rule.comparison.upward else min)(ratios), max(rises, 1)
 
 
-def _exact(value: float) -> Fraction:
-    """The number a person reads: the shortest decimal that is this float."""
-    return Fraction(repr(value))
+def _lives(rules: Sequence[AlertRule], window: pa.Table, told: Iterable[Transition], span: _Span) -> Iterator[_Lived]:
+    """Give what each rule says of each series that has something to tell."""
+    if not rules:
+        return
+    samples = columns(window, span.start - DAY, span.end)
+    last = standings(one for one in told if one.minute <= span.end)
+    for rule in rules:
+        stood = {one.series: one for one in last if one.rule == rule.name and _matters(rule, one, span.start)}
+        since = {series: max(number_of(one.fired), span.after - rule.remembers) - 1 for series, one in stood.items()}
+        begin = span.after - (rule.lasting + LOST_MINUTES if rule.lasting else 0)
+        for series, judged in judge(rule, samples, begin, span.until, since):
+            counts = heard(judged, span.after, span.hears(series)) if judged and rule.kind.silence else judged
+            yield _Lived(rule, series, counts, stood.get(series), span)
+
+
+def _matters(rule: AlertRule, one: Transition, after: datetime) -> bool:
+    """Say whether a past transition has a bearing on the minutes after `after`."""
+    cooling = one.event is Event.RESOLVED and after - one.minute <= timedelta(minutes=rule.cooldown)
+    return one.event is Event.FIRING or cooling or one.minute > after - timedelta(minutes=rule.lasting + LOST_MINUTES)

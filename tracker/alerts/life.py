@@ -1,57 +1,95 @@
-"""The life of the alerts of one series: ok, firing, resolving, resolved. A function of what was judged, and no more."""
+"""The life of the alerts of one series: ok, pending, firing, resolving, resolved. A function of what was judged and of
+how the alert stood before, and no more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tracker.alerts.values import LOST_MINUTES
+from tracker.alerts.values import LOST_MINUTES, AlertRule, Event, State
 
 
-@dataclass(slots=True)
-class Life:
-    """One alert. All numbers are positions among the judged minutes, except `lost`, a minute."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an alert stood: its last transition. Minutes count from 1970."""
 
     fired: int
-    risen: list[int]  # where it went above, the first included
-    above: list[int]  # every position above while it was open
-    last: int  # the last judged position of its life
-    resolved: int | None = None
-    lost: int | None = None  # the minute at which it expired
-
-    @property
-    def open(self) -> bool:
-        return self.resolved is None and self.lost is None
+    minute: int
+    event: Event
 
 
-def lives(minutes: Sequence[int], above: Sequence[bool], until: int, resolve_after: int) -> list[Life]:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An event at a minute; `judged` is the position of the judged minute whose numbers it tells."""
+
+    event: Event
+    minute: int
+    judged: int
+    fired: int
+
+
+class Life:
     """Live through the judged minutes of a series, oldest first, and on to the minute `until`.
 
-    A minute that could not be judged (no sample, or warming) is not among them: it neither confirms nor resolves.
-    An alert ends `resolve_after` judged minutes below in a row, or LOST_MINUTES after the last judged one.
+    Changes are told for the minutes in (after, until]; those before only say what is pending and how many minutes in
+    a row were not above. What could not be judged (no sample, or warming) is not among the minutes: it neither
+    confirms nor ends anything. An alert ends `resolve_after` judged minutes below in a row, or LOST_MINUTES after the
+    last judged one; a rise within `cooldown` of its end reopens it.
     """
-    found: list[Life] = []
-    alert: Life | None = None
-    below = 0
-    for here, (minute, is_above) in enumerate(zip(minutes, above, strict=True)):
-        if alert is not None and minute > minutes[alert.last] + LOST_MINUTES:
-            alert.lost = minutes[alert.last] + LOST_MINUTES
-            alert = None
-        if alert is None:
-            if is_above:
-                alert, below = Life(here, [here], [here], here), 0
-                found.append(alert)
-            continue
-        alert.last = here
-        if is_above:
-            alert.above.append(here)
-            if below:
-                alert.risen.append(here)
-            below = 0
-        else:
-            below += 1
-            if below == resolve_after:
-                alert.resolved, alert = here, None
-    if alert is not None and until >= minutes[alert.last] + LOST_MINUTES:
-        alert.lost = minutes[alert.last] + LOST_MINUTES
-    return found
+
+    def __init__(self, rule: AlertRule, standing: Standing | None, after: int, until: int) -> None:
+        self.rule, self.after, self.until = rule, after, until
+        self.open = standing is not None and standing.event is Event.FIRING
+        self.fired = standing.fired if standing else 0
+        self.ended = standing.minute if standing and standing.event is Event.RESOLVED else None
+        self.begin = standing.minute if standing else None
+        self.last = self.begin if self.open else None  # the last judged minute
+        self.rising: int | None = None  # since when it is true, while it is not open
+        self.below = 0
+
+    def changes(self, minutes: Sequence[int], above: Sequence[bool]) -> Iterator[Change]:
+        """Give what changes, oldest first; afterwards `state` tells how it stands at `until`."""
+        here = -1
+        for here, (minute, is_above) in enumerate(zip(minutes, above, strict=True)):
+            if self.begin is not None and minute <= self.begin:
+                continue
+            yield from self._lost(here - 1, minute if minute > self.after else None)
+            change = self._open(minute, is_above) if self.open else self._closed(minute, is_above)
+            self.last = minute
+            if change is not None:
+                yield Change(change, minute, here, self.fired)
+        yield from self._lost(here, self.until + 1)
+
+    @property
+    def state(self) -> State | None:
+        """The state at `until`; None when the rule has nothing to say."""
+        if self.open:
+            return State.RESOLVING if self.below else State.FIRING
+        lasting = self.rising is not None and self.last is not None and self.until - self.last < LOST_MINUTES
+        return State.PENDING if lasting else None
+
+    def _open(self, minute: int, is_above: bool) -> Event | None:
+        self.below = 0 if is_above else self.below + 1
+        if minute <= self.after or self.below < self.rule.resolve_after:
+            return None
+        self.open, self.ended, self.rising = False, minute, None
+        return Event.RESOLVED
+
+    def _closed(self, minute: int, is_above: bool) -> Event | None:
+        if not is_above:
+            self.rising = None
+            return None
+        if self.rising is None or (self.last is not None and minute - self.last > LOST_MINUTES):
+            self.rising = minute
+        if minute <= self.after or minute - self.rising < self.rule.lasting:
+            return None
+        reopens = self.ended is not None and minute - self.ended <= self.rule.cooldown
+        self.open, self.below, self.fired = True, 0, self.fired if reopens else minute
+        return Event.FIRING
+
+    def _lost(self, judged: int, before: int | None) -> Iterator[Change]:
+        """End an open alert that could not be judged for LOST_MINUTES before the minute `before`."""
+        if self.open and self.last is not None and before is not None and before - self.last > LOST_MINUTES:
+            self.open, self.ended, self.rising = False, None, None
+            yield Change(Event.EXPIRED, max(self.last + LOST_MINUTES, self.after + 1), judged, self.fired)

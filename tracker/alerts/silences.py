@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
 
-from tracker.alerts.rules import near
-from tracker.alerts.values import Transition
-from tracker.errors import ConfigError
+from tracker.alerts.rules import market_patterns
+from tracker.alerts.tables import Document, Table
+from tracker.alerts.values import Event, Kind, Transition
 from tracker.model import Metric
 
 _KEYS = ("markets", "metric", "rule", "until", "reason", "author")
+
+FEED_IS_DOWN = "the feed is down"
+REOPENED = "it rose again within the cooldown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,58 +39,73 @@ class Silence:
         )
 
 
-def audible(transitions: Iterable[Transition], silences: Sequence[Silence]) -> list[Transition]:
-    """Give the transitions that no silence covers."""
-    return [one for one in transitions if not any(silence.covers(one) for silence in silences)]
+def muted(
+    transitions: Iterable[Transition],
+    silences: Sequence[Silence],
+    told: Iterable[Transition] = (),
+    down: Collection[str] = (),
+) -> list[Transition]:
+    """Say of each transition why nobody gets a mail about it, if nobody does.
+
+    Because a silence covers it; because it rose again within the cooldown; because the feed of its exchange (one of
+    `down`) is down, which is told by itself; because its beginning, in `told`, was not told for such a reason. What is
+    in `told` itself stays as it was told.
+    """
+    told = list(told)
+    known = {one.id: one for one in told}
+    begun = {one.alert_id: one.muted for one in told if one.event is Event.FIRING and not one.reopened}
+    found = []
+    for one in transitions:
+        if one.id in known:
+            found.append(known[one.id])
+            continue
+        silence = next((silence for silence in silences if silence.covers(one)), None)
+        is_feed = one.kind is Kind.FEED_DOWN
+        if silence is not None:
+            why: str | None = f"silenced: {silence.reason}"
+        elif one.reopened:
+            why = REOPENED
+        elif one.series.market.exchange in down and not is_feed and one.event is not Event.RESOLVED:
+            why = FEED_IS_DOWN
+        else:
+            why = begun.get(one.alert_id) if one.event is not Event.FIRING else None
+        if one.event is Event.FIRING and not one.reopened:
+            begun[one.alert_id] = why
+        found.append(replace(one, muted=why))
+    return found
 
 
 def load_silences(text: str, name: str, rules: Sequence[str]) -> tuple[Silence, ...]:
     """Read the `[[silence]]` tables of the file called `name`; none is fine. `rules` names the rules that are on.
 
-    Raises ConfigError naming the file, the silence and the key that is wrong.
+    Raises ConfigError naming the line, the silence and the key that is wrong.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from error
-    if unknown := sorted(raw.keys() - {"silence"}):
-        raise ConfigError(
-            f"{name}: unknown key {unknown[0]!r}{near(unknown[0], ['silence'])}; write [[silence]] tables"
-        )
-    tables = raw.get("silence", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f"{name}: write [[silence]] tables")
-    return tuple(_silence(table, f"{name}, silence {number}", rules) for number, table in enumerate(tables, 1))
+    document = Document(text, name)
+    document.only(("silence",), "write [[silence]] tables")
+    return tuple(_silence(table, rules) for table in document.list_of("silence"))
 
 
-def _silence(table: Mapping[str, Any], where: str, rules: Sequence[str]) -> Silence:
-    for key in table:
-        if key not in _KEYS:
-            raise ConfigError(f"{where}: unknown key {key!r}{near(key, _KEYS)}; known: {', '.join(_KEYS)}")
+def _silence(table: Table, rules: Sequence[str]) -> Silence:
+    table.only(_KEYS)
     for key in ("until", "reason"):
-        if key not in table:
-            raise ConfigError(f"{where}: {key!r} is missing; a silence without an end or a reason is forgotten")
-    until = table["until"]
+        if key not in table.values:
+            raise table.error(f"{key!r} is missing; a silence without an end or a reason is forgotten")
+    until = table.values["until"]
     if not isinstance(until, datetime) or until.tzinfo is None:
-        raise ConfigError(f"{where}: until must be a time with a zone, as 2026-11-30T18:00:00Z, not {until!s}")
+        raise table.error(f"until must be a time with a zone, as 2026-11-30T18:00:00Z, not {until!s}", "until")
     for key in ("reason", "author", "rule"):
-        if not isinstance(table.get(key, "-"), str) or not table.get(key, "-").strip():
-            raise ConfigError(f"{where}: {key} must be text, not {table[key]!r}")
-    rule, metric = table.get("rule"), table.get("metric")
-    for what, value, known in (("rule", rule, rules), ("metric", metric, [one.value for one in Metric])):
-        if value is not None and value not in known:
-            raise ConfigError(f"{where}: {what} {value!r} is none of {', '.join(known)}{near(value, known)}")
+        value = table.values.get(key, "-")
+        if not isinstance(value, str) or not value.strip():
+            raise table.error(f"{key} must be text, not {value!r}", key)
+    for key, known in (("rule", rules), ("metric", [one.value for one in Metric])):
+        if key in table.values:
+            table.choice(key, table.values[key], known)
+    metric = table.values.get("metric")
     return Silence(
         until=until.astimezone(UTC),
-        reason=table["reason"],
-        markets=_markets(table.get("markets", ["*"]), where),
+        reason=table.values["reason"],
+        markets=market_patterns(table),
         metric=Metric(metric) if metric else None,
-        rule=rule,
-        author=table.get("author"),
+        rule=table.values.get("rule"),
+        author=table.values.get("author"),
     )
-
-
-def _markets(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        raise ConfigError(f'{where}: markets must be a list of patterns, as ["kraken:*-EUR"], not {value!r}')
-    return tuple(value)

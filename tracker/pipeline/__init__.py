@@ -4,7 +4,6 @@ Every step may be run again: it replaces what it wrote. Reports are small JSON-a
 seconds), good for a log, an XCom and the status page.
 """
 
-from tracker.pipeline.analyze import Analyze
 from tracker.pipeline.deliver import Deliver
 from tracker.pipeline.fetch import Fetch
 from tracker.pipeline.keep import Keep
@@ -13,7 +12,7 @@ from tracker.pipeline.publish import Publish
 from tracker.pipeline.replay import Replay
 
 
-class Pipeline(Fetch, Analyze, Publish, Deliver, Load, Keep, Replay):
+class Pipeline(Fetch, Publish, Deliver, Load, Keep, Replay):
     """The steps, over ports."""
 
     __slots__ = ()

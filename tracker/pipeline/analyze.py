@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from tracker.alerts import audible, evaluate
+from tracker.alerts import TOLD, Evaluation, Transition, batches, evaluate, muted
 from tracker.frames import MEASURED
-from tracker.model import DAY, iso
+from tracker.model import DAY, MINUTE, iso
 from tracker.pipeline.parts import LIVE_WITHIN, Parts, Report, seconds
 from tracker.stats import summarise
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Analyze(Parts):
     __slots__ = ()
 
     def analyze(self, minute: datetime, *, live: bool = True, run_url: str | None = None) -> Report:
-        """Write the summary of `minute`, record what fired and resolved, and queue its mails.
+        """Record what fired and ended at `minute`, queue its mails, and write its summary.
 
-        Mails are queued only when `live` and the minute is at most LIVE_WITHIN old: a backfill never mails.
+        The summary comes last: as long as it is missing, the next minute decides this one as well. Mails are queued
+        only when `live` and the minute is at most LIVE_WITHIN old: a backfill never mails.
         """
         began = self.clock()
         live = live and began - minute <= LIVE_WITHIN
         window = self.store.read(minute - DAY, minute, columns=MEASURED)
         summary = summarise(window, minute)
-        evaluation = evaluate(self.rules, window, summary, minute)
+        told = [one for one in self.outbox.transitions(minute - TOLD, began) if not one.would_have_fired]
+        since = self._left_behind(minute) if live else None
+        evaluation = self.evaluation(window, summary, minute, told, since)
+        changes = muted(evaluation.transitions, self.silences, told, evaluation.down)
+        recorded = self.outbox.record(changes, live=live)
+        queued = self.tell(changes, window, run_url) if live else 0
         self.store.write_summary(minute, summary)
-        recorded = self.outbox.record(evaluation.transitions, live=live)
-        told = audible(evaluation.transitions, self.silences) if live else ()
-        queued = self.outbox.queue(told, self.recipients, run_url=run_url)
         report = {
             "minute": iso(minute),
             "began": iso(began),
@@ -41,3 +50,28 @@ class Analyze(Parts):
         }
         self.store.write_report(minute, "analyze", report)
         return report
+
+    def evaluation(
+        self,
+        window: pa.Table,
+        summary: pa.Table,
+        minute: datetime,
+        told: Sequence[Transition],
+        since: datetime | None = None,
+    ) -> Evaluation:
+        """Evaluate the rules; the silence of an exchange counts only if it was asked at this minute."""
+        feeds = self.store.read_reports(minute).get("fetch", {"late": True})
+        asked = [] if feeds["late"] else [feed["exchange"] for feed in feeds["feeds"]]
+        return evaluate(self.rules, window, summary, minute, told=told, since=since, asked=asked)
+
+    def tell(self, changes: Sequence[Transition], window: pa.Table | None, run_url: str | None = None) -> int:
+        """Queue what each recipient has to be told; say how many keys were new. Doing it twice is doing it once."""
+        mails = batches(changes, self.rules, self.recipients, window)
+        return sum(self.outbox.queue(replace(one, run_url=run_url)) for one in mails)
+
+    def _left_behind(self, minute: datetime) -> datetime | None:
+        """Give the last minute that was analyzed, if it is in the last hour and not the one before: a killed analyze
+        leaves a minute that was fetched and never decided.
+        """
+        done = self.store.summary_minutes(minute - LIVE_WITHIN, minute - MINUTE)
+        return done[-1] if done else None

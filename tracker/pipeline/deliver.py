@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tracker.alerts import audible
+from tracker.alerts import CHANNEL
 from tracker.errors import ConfigError, MailRefused
 from tracker.mail import compose
-from tracker.pipeline.parts import LIVE_WITHIN, Parts, Report
+from tracker.pipeline.analyze import Analyze
+from tracker.pipeline.parts import LIVE_WITHIN, Report
+from tracker.ports import Notifier
 
 
-class Deliver(Parts):
+class Deliver(Analyze):
     __slots__ = ()
 
     def pending(self) -> list[str]:
@@ -19,8 +21,7 @@ class Deliver(Parts):
         """
         now = self.clock()
         recorded = self.outbox.transitions(now - LIVE_WITHIN, now)
-        live = [one for one in recorded if not one.would_have_fired]
-        self.outbox.queue(audible(live, self.silences), self.recipients)
+        self.tell([one for one in recorded if not one.would_have_fired], None)
         return [waiting.id for waiting in self.outbox.pending(now)]
 
     def deliver(self, batch_id: str) -> Report:
@@ -39,15 +40,28 @@ class Deliver(Parts):
         batch = self.outbox.batch(batch_id)
         if batch is None:
             return {"batch": batch_id, "sent": 0}
-        if self.notifier is None:
-            raise ConfigError(
-                "no mail server: set AIRFLOW_CONN_SMTP_DEFAULT, or the connection smtp_default in Airflow"
-            )
+        notifier = self._notifier(batch.recipient)
         message = compose(batch, self.about.public_url, self.sender, self.rules)
         try:
-            self.notifier.send(message)
+            notifier.send(message)
         except MailRefused as error:
             self.outbox.mark_failed(batch, str(error), self.clock())
             raise
         self.outbox.mark_sent(batch, self.clock())
         return {"batch": batch_id, "sent": 1, "subject": str(message["Subject"])}
+
+    def _notifier(self, recipient: str) -> Notifier:
+        """Choose the way to a recipient."""
+        if recipient.startswith(CHANNEL):
+            name = recipient.removeprefix(CHANNEL)
+            if name not in self.channels:
+                raise ConfigError(
+                    f"the channel {name!r} is an Airflow notifier: the DAG deliver_alerts sends it, as long as "
+                    f"alert_rules.toml has [channel.{name}]"
+                )
+            return self.channels[name]
+        if self.notifier is None:
+            raise ConfigError(
+                "no mail server: set AIRFLOW_CONN_SMTP_DEFAULT, or the connection smtp_default in Airflow"
+            )
+        return self.notifier

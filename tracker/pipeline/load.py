@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection
 from datetime import datetime
 
+from tracker.alerts import TOLD
 from tracker.alerts import history as alert_history
 from tracker.backfill import Backfill, Progress, loaded_markets
 from tracker.coverage import missing
@@ -121,11 +122,16 @@ class Load(Parts):
         return len(minutes)
 
     def _record_past(self, start: datetime, end: datetime) -> int:
-        """Record what would have fired in (start, end], a day at a time."""
+        """Record what would have fired in (start, end], a day at a time.
+
+        The silence of a market or a feed is not judged: candles leave quiet minutes out.
+        """
         new = 0
         while start < end:
             until = min(start + DAY, end)
             window = self.store.read(start - DAY, until, columns=MEASURED)
-            new += self.outbox.record(alert_history(self.rules, window, start, until), live=False)
+            told = self.outbox.transitions(start - TOLD, start)
+            found = alert_history(self.rules, window, start, until, told=told, at_work=())
+            new += self.outbox.record(found, live=False)
             start = until
         return new

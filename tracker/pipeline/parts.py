@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,11 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the steps share. `clock` gives the present as an aware UTC datetime."""
+    """What the steps share. `clock` gives the present as an aware UTC datetime.
+
+    `channels` are the ways to tell people besides mail, by name. `ping` tells an outside watcher of a good minute; it
+    never raises.
+    """
 
     watchlist: Watchlist
     rules: tuple[AlertRule, ...]
@@ -41,6 +45,8 @@ class Parts:
     sleep: Callable[[float], None]
     silences: tuple[Silence, ...] = ()
     retention: Retention = KEEP
+    channels: Mapping[str, Notifier] = field(default_factory=dict)
+    ping: Callable[[], None] | None = None
 
     def markets_of(self, exchange: str) -> tuple[list[Market], list[Problem]]:
         """Choose the watched markets from listings at most LISTINGS_KEPT old; older ones serve while asking fails."""

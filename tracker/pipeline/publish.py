@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tracker.alerts import Evaluation, State, evaluate
+from tracker.alerts import Evaluation, State
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
 from tracker.errors import TrackerError
 from tracker.model import DAY, HOUR, Market, Problem, iso, whole_hour
-from tracker.pipeline.parts import Parts, Report, seconds
+from tracker.pipeline.analyze import Analyze
+from tracker.pipeline.parts import Report, seconds
 from tracker.site import Feed, Status, Step, market_paths, render
 from tracker.stats import summarise
 
@@ -31,7 +32,7 @@ TRANSITIONS_SHOWN = 30 * DAY
 STEPS = ("fetch", "analyze", "publish")
 
 
-class Publish(Parts):
+class Publish(Analyze):
     __slots__ = ()
 
     def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> Report:
@@ -41,7 +42,8 @@ class Publish(Parts):
         summary = self.store.read_summary(minute)
         if summary is None:
             summary = summarise(window, minute)
-        evaluation = evaluate(self.rules, window, summary, minute)
+        transitions = self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute)
+        evaluation = self.evaluation(window, summary, minute, [one for one in transitions if not one.would_have_fired])
         markets = [Market.parse(name) for name in summary["market"].unique().to_pylist()]
         every = max(1, min(LONGEST_CADENCE, -(-len(markets) // MARKETS_A_MINUTE)))
         known = frozenset(self.bucket.known()) if every > 1 else frozenset()
@@ -52,7 +54,7 @@ class Publish(Parts):
             evaluation,
             minute,
             rules=self.rules,
-            transitions=self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute),
+            transitions=transitions,
             status=self._status(minute, window),
             about=replace(self.about.of_run(run_id, run_url), market_seconds=60 * every),
             hour_ago=self.store.read_summary(minute - HOUR),

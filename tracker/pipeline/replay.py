@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import isfinite
 
-from tracker.alerts import AlertRule, Event, Transition
+from tracker.alerts import AlertRule, Transition, most_extreme, nearest_miss, standings
 from tracker.alerts import history as alert_history
 from tracker.backfill import Progress
-from tracker.model import DAY, iso
+from tracker.frames import MEASURED
+from tracker.model import DAY
 from tracker.pipeline.parts import Parts, Report, silent
+from tracker.replayed import Replayed, rows
 
 
 class Replay(Parts):
@@ -20,33 +21,31 @@ class Replay(Parts):
         self, start: datetime, end: datetime, *, rules: Sequence[AlertRule] | None = None, progress: Progress = silent
     ) -> list[Report]:
         """Say which alerts the rules (or others) would have raised over the stored samples of (start, end]."""
-        transitions: list[Transition] = []
-        since, total = start, -(-(end - start) // DAY)
+        return rows(self.replayed(start, end, rules=rules, progress=progress).alerts)
+
+    def replayed(
+        self, start: datetime, end: datetime, *, rules: Sequence[AlertRule] | None = None, progress: Progress = silent
+    ) -> Replayed:
+        """Replay (start, end] a day at a time: of the samples never more than two days are held.
+
+        The day before is lived through as well, so that what was open at `start` is. Silence counts in minutes that
+        were analyzed live: candles leave quiet minutes out, and while tracker stood still nobody asked.
+        """
+        rules = rules or self.rules
+        found = Replayed(start, end, rules)
+        told: list[Transition] = []
+        since, total = start - DAY, -(-(end - start) // DAY) + 1
         while since < end:
-            until = min(since + DAY, end)
-            window = self.store.read(since - DAY, until)
-            transitions += alert_history(rules or self.rules, window, since, until)
-            progress("replaying", (until - start) // DAY, total)
+            until = start if since < start else min(since + DAY, end)
+            window = self.store.read(since - DAY, until, columns=MEASURED)
+            at_work = self.store.summary_minutes(since, until)
+            changes = alert_history(rules, window, since, until, told=told, at_work=at_work)
+            told = standings([*told, *changes])
+            if since >= start:
+                found.add(changes)
+                for rule in rules:
+                    miss = nearest_miss(rule, window, since, until)
+                    found.saw(rule, most_extreme(rule, window, since, until), miss)
             since = until
-        return _alerts(transitions)
-
-
-def _alerts(transitions: Sequence[Transition]) -> list[Report]:
-    """Fold the transitions of each alert into one row, in the order of firing."""
-    rows: dict[str, Report] = {}
-    for one in transitions:
-        row = rows.setdefault(
-            one.alert_id,
-            {
-                "rule": one.rule,
-                "market": str(one.series.market),
-                "metric": one.series.metric.value,
-                "fired": iso(one.fired),
-                "resolved": None,
-            },
-        )
-        if one.event is not Event.FIRING:
-            row["resolved"] = iso(one.minute)
-        row["peak_ratio"] = one.peak_ratio if isfinite(one.peak_ratio) else None  # over a mean of 0
-        row["rises"] = one.rises
-    return sorted(rows.values(), key=lambda row: (row["fired"], row["market"], row["metric"]))
+            progress("replaying", (since - start) // DAY + 1, total)
+        return found

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tracker.alerts import AlertRule, Evaluation, Event, State, Transition
+from tracker.alerts import AlertRule, Evaluation, Event, Kind, State, Transition
 from tracker.model import DAY, MINUTE, Market, Metric, Series
+from tracker.site import wording
 from tracker.site.pages import STALE_AFTER, About, Alert, Frame, Link, Proof, Status
 from tracker.site.samples import EMPTY, Samples, by_series
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-OPEN_STATES = frozenset({State.FIRING, State.RESOLVING})
-FROZEN_STATES = frozenset({State.NO_DATA, State.WARMING})
-"""States that neither confirm nor end an open alert."""
 
 METRICS = tuple(Metric)
 
@@ -71,7 +68,7 @@ class Content:
             samples=by_series(window, minute),
             markets=markets,
             evaluation=evaluation,
-            alerts=fold(changes, evaluation.states),
+            alerts=fold(changes, evaluation.alerts),
             transitions=changes,
             rules=tuple(rules),
             status=status,
@@ -88,8 +85,13 @@ class Content:
         return self.samples.get((row["market"], row["metric"]), EMPTY)
 
     def rule(self, metric: Metric) -> AlertRule | None:
-        """Give the rule of a metric that fires first, for the line in its chart."""
-        return min((one for one in self.rules if one.metric is metric), key=lambda one: float(one.factor), default=None)
+        """Give the rule of a metric whose mean is exceeded first, for the line in its chart."""
+        means = (
+            one
+            for one in self.rules
+            if (one.metric, one.kind, one.window) == (metric, Kind.RATIO_TO_MEAN, 60) and one.comparison.upward
+        )
+        return min(means, key=lambda one: float(one.limit), default=None)
 
     def frame(
         self,
@@ -132,37 +134,15 @@ def state_words(state: State, row: Summary | None = None, rule: AlertRule | None
         return f"no data for {behind} min"
     if state is State.WARMING and row is not None and rule is not None:
         return f"warming up, {row['n_1h']} of {rule.min_samples}"
-    return words(state.value)
+    return wording.state(state)
 
 
-def words(name: str | None) -> str:
-    """Say the name of a state or of an event.
-
-    >>> words("no_data"), words("warming"), words(None)
-    ('no data', 'warming up', '–')
-    """
-    if name is None:
-        return "–"
-    return {"warming": "warming up", "expired": "lost sight of"}.get(name, name.replace("_", " "))
-
-
-def fold(transitions: Sequence[Transition], states: Mapping[Series, State]) -> tuple[Alert, ...]:
-    """Fold transitions (oldest first) into alerts, newest first, each with its present state.
-
-    An alert without a recorded end is open only while its series is, or cannot be judged. A series that is open
-    but whose firing lies before the given transitions is an alert too, with an unknown beginning.
-    """
+def fold(transitions: Sequence[Transition], states: Mapping[str, State]) -> tuple[Alert, ...]:
+    """Fold transitions (oldest first) into alerts, newest first; `states` gives those of the open ones by their id."""
     lives: dict[str, list[Transition]] = {}
     for one in transitions:
         lives.setdefault(one.alert_id, []).append(one)
-    latest_of = {life[-1].series: key for key, life in lives.items()}
-    alerts = [_alert(key, life, states, latest_of[life[-1].series] == key) for key, life in lives.items()]
-    seen = {Series(one.market, one.metric) for one in alerts if one.open}
-    alerts += [
-        Alert(f"?/{series}", "–", series.market, series.metric, state, None, None, None, None, 0)
-        for series, state in states.items()
-        if state in OPEN_STATES and series not in seen
-    ]
+    alerts = [_alert(key, life, states.get(key)) for key, life in lives.items()]
     return tuple(
         sorted(
             alerts, key=lambda one: (-(one.fired.timestamp() if one.fired else 0), str(one.market), one.metric, one.id)
@@ -170,17 +150,10 @@ def fold(transitions: Sequence[Transition], states: Mapping[Series, State]) -> t
     )
 
 
-def _alert(key: str, life: Sequence[Transition], states: Mapping[Series, State], newest: bool) -> Alert:
+def _alert(key: str, life: Sequence[Transition], state: State | None) -> Alert:
     last = life[-1]
-    state: State | None = None
     ended = None if last.event is Event.FIRING else last.minute
-    why = None if last.event is Event.FIRING else last.event.value
-    if ended is None:
-        now = states.get(last.series, State.OK)
-        if newest and now in OPEN_STATES | FROZEN_STATES:
-            state = now if now in OPEN_STATES else State.FIRING
-        else:
-            why = "end not recorded"
+    why = None if state else "end not recorded" if last.event is Event.FIRING else last.event.value
     return Alert(
         id=key,
         rule=last.rule,
@@ -190,7 +163,8 @@ def _alert(key: str, life: Sequence[Transition], states: Mapping[Series, State],
         fired=last.fired,
         ended=ended,
         why_ended=why,
-        peak_ratio=max(one.peak_ratio for one in life),
+        peak_ratio=(max if last.comparison.upward else min)(one.peak_ratio for one in life),
         rises=max(one.rises for one in life),
         would_have_fired=all(one.would_have_fired for one in life),
+        muted=life[0].muted,
     )

@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 
 from tracker.alerts import Event, Transition
 from tracker.model import iso
-from tracker.site.content import Content, words
-from tracker.site.formats import moment, price, ratio
+from tracker.site import wording
+from tracker.site.content import Content
+from tracker.site.formats import NO_BREAK, moment
 
 ENTRIES = 100
 """The newest changes the feed holds."""
@@ -44,12 +45,12 @@ def _entry(root: ET.Element, one: Transition, public: str | None) -> None:
     market, metric = one.series.market, one.series.metric
     entry = _add(root, "entry")
     _add(entry, "id", _tag(public) + quote(one.id, safe="/:"))
-    _add(entry, "title", f"{_clean(str(market))} {metric.label} {words(one.event.value)}")
+    _add(entry, "title", f"{_clean(str(market))} {metric.label} {wording.state(one.event)}")
     _add(entry, "updated", iso(one.minute))
-    page = f"m/{market.slug}.html"
+    page = wording.page(market)
     _add(entry, "link", rel="alternate", type="text/html", href=f"{public}/{page}" if public else page)
-    times = ratio(one.latest / one.mean_1h) if one.mean_1h else "from 0"
-    said = f"{price(one.latest)}, {times} its mean of the hour before ({price(one.mean_1h)}), at {moment(one.minute)}."
+    numbers = "; ".join(f"{label.lower()} {text}" for label, text in wording.facts(one)).replace(NO_BREAK, " ")
+    said = f"{numbers}; at {moment(one.minute)}."
     if one.event is not Event.FIRING:
         said += f" Open since {moment(one.fired)}, {one.rises} rise{'s' if one.rises != 1 else ''}."
     _add(entry, "content", f"Rule {_clean(one.rule)}: {said}", type="text")

@@ -83,7 +83,7 @@ def _view(content: Content, series: Series, row: Summary) -> SeriesView:
         metric=metric,
         unit=unit,
         unit_note=unit if is_price else "",
-        limit_name=f"{rule.factor}{TIMES} the 1 h mean" if rule else "",
+        limit_name=f"{rule.limit}{TIMES} the 1 h mean" if rule else "",
         headline=value_of(metric, row["latest"], unit),
         change=percent(row["change_24h"]),
         state=state,
@@ -93,7 +93,7 @@ def _view(content: Content, series: Series, row: Summary) -> SeriesView:
             samples,
             content.minute,
             name,
-            factor=rule.factor if rule else None,
+            factor=rule.limit if rule else None,
             min_samples=rule.min_samples if rule else HOUR_MINUTES // 2,
             bands=bands(content, series),
             short=not is_price,
@@ -126,11 +126,11 @@ def _facts(content: Content, row: Summary, metric: Metric, unit: str, samples: S
     yield Fact("last ÷ 1 h mean", ratio_text(row, samples), "" if not behind else f"last sample {behind} min behind")
     yield Fact("1 h mean", value(row["mean_1h"]), f"{row['n_1h']} of {HOUR_MINUTES} samples")
     if rule is not None:
-        line = float(decimal(row["mean_1h"]) * decimal(float(rule.factor))) if row["mean_1h"] is not None else None
+        line = float(decimal(row["mean_1h"]) * decimal(float(rule.limit))) if row["mean_1h"] is not None else None
         yield Fact(
             "fires above",
             value(line) if row["n_1h"] >= rule.min_samples else NOTHING,
-            f"{rule.factor}{TIMES} the 1 h mean",
+            f"{rule.limit}{TIMES} the 1 h mean",
         )
     yield Fact(
         "σ 24 h",

@@ -92,6 +92,7 @@ class Alert:
     peak_ratio: float | None
     rises: int
     would_have_fired: bool = False  # all of it decided over history: would have fired, was never mailed
+    muted: str | None = None  # why nobody got a mail about it
 
     @property
     def open(self) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from tracker.alerts import State
 from tracker.model import Market, Metric, Series, iso
+from tracker.site import wording
 from tracker.site.charts import sparkline
-from tracker.site.content import Content, Summary, words
+from tracker.site.content import Content, Summary
 from tracker.site.formats import (
     ABSENT,
     Number,
@@ -31,7 +32,7 @@ ROWS = 100
 HINTS = 30
 """The filter suggests at most so many quotes."""
 
-STATE_ORDER = (State.FIRING, State.RESOLVING, State.NO_DATA, State.WARMING, State.OK)
+STATE_ORDER = (State.FIRING, State.RESOLVING, State.PENDING, State.NO_DATA, State.WARMING, State.OK)
 
 NAMES = {Metric.PRICE: "index", Metric.VOLUME_24H: "volume"}
 
@@ -131,7 +132,7 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
         sampled=time_tag(row["latest_minute"], clock(row["latest_minute"])),
         behind=behind,
         state=state,
-        state_text=words(state),
+        state_text=wording.state(state),
     )
 
 

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tracker.alerts import AlertRule, Evaluation, Transition
 from tracker.model import Market, Metric
-from tracker.site import assets, downloads, formats
-from tracker.site.content import Content, words
+from tracker.site import assets, downloads, formats, wording
+from tracker.site.content import Content
 from tracker.site.feed import feed
 from tracker.site.market import market_page
 from tracker.site.pages import About, Link, Status
@@ -143,7 +143,7 @@ def _environment() -> Environment:
         "clock": formats.clock,
         "count": formats.count,
         "duration": formats.duration,
-        "words": words,
+        "words": wording.state,
         "peak": _peak,
         "order": STATE_ORDER.index,
     }

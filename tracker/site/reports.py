@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import groupby
-from math import ceil
 
 import numpy as np
 
-from tracker.alerts import AlertRule, State
+from tracker.alerts import AlertRule, Kind, State, minutes_above
 from tracker.alerts.values import LOST_MINUTES, SILENT_MINUTES
 from tracker.model import DAY, MINUTE, POLL_WITHIN
 from tracker.site.content import METRICS, Content
@@ -99,26 +99,14 @@ def _coverage(content: Content) -> Iterator[Coverage]:
         )
 
 
-def minutes_above(factor: float, step: float) -> int:
-    """Say for how many minutes a lasting step from a flat hour to `step` times it stays above `factor` times the mean.
-
-    After j minutes at the new level the mean of the hour before is (60 - j + j·step) / 60.
-
-    >>> [minutes_above(3, k) for k in (3, 3.01, 4, 10, 1e9)]
-    [0, 1, 7, 16, 20]
-    """
-    if step <= factor:
-        return 0
-    return ceil(round(HOUR_MINUTES * (step - factor) / (factor * (step - 1)), 9))
-
-
 def methodology_page(content: Content) -> MethodologyPage:
     """Give the definitions, with the numbers the code works with."""
     period = content.about.repaint_seconds
+    means = [rule for rule in content.rules if rule.kind is Kind.RATIO_TO_MEAN and rule.comparison.upward]
     return MethodologyPage(
         frame=content.frame("methodology.html", "Methodology", "What every number of tracker means."),
         rules=content.rules,
-        steps=tuple((rule, _steps(rule)) for rule in content.rules[:1]),
+        steps=tuple((rule, _steps(rule)) for rule in means[:1]),
         metrics=METRICS,
         poll_within=int(POLL_WITHIN.total_seconds()),
         silent_minutes=SILENT_MINUTES,
@@ -129,9 +117,9 @@ def methodology_page(content: Content) -> MethodologyPage:
 
 
 def _steps(rule: AlertRule) -> tuple[tuple[str, int], ...]:
-    factor = float(rule.factor)
-    levels = [factor * times for times in (1, 1.05, 4 / 3, 5 / 3, 2, 10 / 3, 10)]
-    return tuple((f"{level:g}", minutes_above(factor, level)) for level in levels)
+    factor = Fraction(rule.limit)
+    levels = [factor * Fraction(times) for times in ("1", "1.05", "4/3", "5/3", "2", "10/3", "10")]
+    return tuple((f"{float(level):g}", minutes_above(rule.limit, level, rule.window)) for level in levels)
 
 
 def directory_page(content: Content) -> DirectoryPage:

@@ -26,8 +26,10 @@ def told(values, until=None, rule=RULE):
 
 
 def now(values, index, rule=RULE):
+    """Evaluate one minute, after all before it."""
     table = window(values)
-    return evaluate([rule], table, summarise(table, at(index)), at(index))
+    before = history([rule], table, at(-1), at(index - 1))
+    return evaluate([rule], table, summarise(table, at(index)), at(index), told=before)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,23 @@ def test_a_rise_while_resolving_belongs_to_the_same_alert():
     assert found[1].fired == at(60)
 
 
-def test_a_rise_after_the_end_is_another_alert():
-    values = [*HOUR_OF_ONES, 4.0, *[1.0] * 5, 4.0]
-    assert told(values) == [("firing", 60), ("resolved", 65), ("firing", 66)]
+def test_a_rise_within_the_cooldown_reopens_the_alert_and_one_after_it_is_another():
+    values = [*HOUR_OF_ONES, 4.0, *[1.0] * 5, 4.0, *[1.0] * 5]
+    assert told(values) == [("firing", 60), ("resolved", 65), ("firing", 66), ("resolved", 71)]
+    first, _, again, end = history([RULE], window(values), at(-1), at(99))
+    assert (again.alert_id, again.reopened, first.reopened) == (first.alert_id, True, False)
+    assert (again.rises, end.rises, end.fired) == (2, 2, at(60))
+    other = history([replace(RULE, cooldown=0)], window(values), at(-1), at(99))
+    assert [(one.fired, one.rises) for one in other] == [(at(60), 1), (at(60), 1), (at(66), 1), (at(66), 1)]
+
+
+def test_a_rule_with_for_fires_once_it_has_been_true_for_so_long():
+    rule = replace(RULE, lasting=3)
+    values = [*HOUR_OF_ONES, 4.0, 4.0, 1.0, *[9.0] * 5]
+    assert told(values, rule=rule) == [("firing", 66)]
+    states = [now(values, index, rule).states.get(BTC, State.OK) for index in range(59, 68)]
+    ok, pending, firing = State.OK, State.PENDING, State.FIRING
+    assert states == [ok, pending, pending, ok, pending, pending, pending, firing, firing]
 
 
 def test_an_alert_nobody_can_judge_for_an_hour_is_lost_not_resolved():
@@ -115,9 +131,9 @@ def test_a_spike_blinds_the_hour_after_it():
 
 def test_a_transition_carries_the_numbers_that_decided_it():
     fired, resolved = history([RULE], window([*HOUR_OF_ONES, 4.0, 5.0, *[1.0] * 5]), at(-1), at(99))
-    assert (fired.latest, fired.mean_1h, fired.n_1h, fired.ratio, fired.peak_ratio) == (4.0, 1.0, 60, 4.0, 4.0)
+    assert (fired.latest, fired.base, fired.n, fired.ratio, fired.peak_ratio) == (4.0, 1.0, 60, 4.0, 4.0)
     assert resolved.peak_ratio == pytest.approx(5 / (63 / 60))
-    assert resolved.n_1h == 60
+    assert resolved.n == 60
     assert fired.alert_id == resolved.alert_id == "price-3x/coinbase:BTC-USD/price/20260301T1300Z"
     assert fired.id != resolved.id
 
@@ -191,11 +207,11 @@ def test_an_alert_that_flaps_for_more_than_a_day_is_told_the_same_by_each_minute
     spikes = [50.0 if index % 5 == 0 else 1.0 for index in range(60, 60 + 1440 + 300)]
     values = [*HOUR_OF_ONES, *spikes, *[1.0] * 70]
     end = len(values) - 1
-    by_history = history([RULE], window(values), at(1440), at(end))
-    by_minute = []
+    by_history = history([RULE], window(values), at(-1), at(end))
+    log = by_history[:1]
     for index in range(1441, end + 1):
         if index > end - 80 or index % 97 == 0:
             part = window({one: values[one] for one in range(index - 1439, index + 1)})
-            by_minute += evaluate([RULE], part, SUMMARY.empty_table(), at(index)).transitions
-    assert [one.event for one in by_history] == [Event.RESOLVED]
-    assert by_minute == by_history
+            log += evaluate([RULE], part, SUMMARY.empty_table(), at(index), told=log).transitions
+    assert [one.event for one in by_history] == [Event.FIRING, Event.RESOLVED]
+    assert log == by_history

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.transitions import fired, resolved, series
 from tests.support.windows import T0
-from tracker.alerts import Silence, audible, load_silences
+from tracker.alerts import Silence, load_silences, muted
 from tracker.bootstrap import build
 from tracker.errors import ConfigError
 from tracker.model import MINUTE, Metric
@@ -18,6 +18,10 @@ from tracker.settings import ROOT
 
 RULES = ["price-3x", "volume-3x"]
 SILENCE = Silence(T0 + 10 * MINUTE, "expected", markets=("coinbase:*-USD",))
+
+
+def audible(transitions, silences, **more):
+    return [one for one in muted(transitions, silences, **more) if one.muted is None]
 
 
 def read(text):
@@ -91,5 +95,5 @@ def test_silences_are_read_at_the_start_from_the_file_that_is_set(tmp_path):
     (silence,) = build(settings, lambda: T0).silences
     assert silence.reason == "known"
     path.write_text("[[silence]]\n")
-    with pytest.raises(ConfigError, match=r"quiet\.toml, silence 1: 'until' is missing"):
+    with pytest.raises(ConfigError, match=r"quiet\.toml:1: silence 1: 'until' is missing"):
         build(settings, lambda: T0)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tracker.alerts import AlertRule, Severity, load_rules
+from tracker.alerts import AlertRule, Comparison, Kind, Severity, load_rules
 from tracker.errors import ConfigError
 from tracker.model import Metric
 from tracker.settings import ROOT
@@ -16,10 +16,20 @@ def read(text):
     return load_rules(text, "alert_rules.toml")
 
 
-def test_the_default_rules_are_three_times_the_mean_of_price_and_volume():
+def test_the_default_rules_are_three_times_the_mean_of_price_and_volume_and_a_feed_that_is_down():
     assert read((ROOT / "resources" / "alert_rules.toml").read_text()) == (
         AlertRule("price-3x", Metric.PRICE, "3", 30, 5),
         AlertRule("volume-3x", Metric.VOLUME_24H, "3", 30, 5),
+        AlertRule(
+            "feed-down",
+            Metric.PRICE,
+            "0",
+            min_samples=1,
+            kind=Kind.FEED_DOWN,
+            comparison=Comparison.AT_LEAST,
+            window=3,
+            severity=Severity.CRITICAL,
+        ),
     )
 
 
@@ -28,7 +38,7 @@ def test_the_default_rules_are_three_times_the_mean_of_price_and_volume():
 )
 def test_a_factor_is_kept_as_the_decimal_it_is_written_as(written, kept):
     (rule,) = read(f'[[rule]]\nname = "a"\nmetric = "price"\nfactor = {written}')
-    assert rule.factor == kept
+    assert rule.limit == kept
 
 
 def test_every_key_can_be_set():
@@ -63,7 +73,7 @@ def test_every_key_can_be_set():
     ("text", "says"),
     [
         ("", "no rules"),
-        ("rule = 3", "no rules"),
+        ("rule = 3", "write [[rule]] tables"),
         ("rule = [3]", "rule 1: write a table"),
         ("[[rule]", "not TOML"),
         ('[[rules]]\nname = "a"', "unknown key 'rules'; did you mean rule?"),
@@ -91,7 +101,10 @@ def test_every_key_can_be_set():
         ('[[rule]]\nname = "a"\nmetric = "price"\nrunbook = "wiki"', "runbook must be a link"),
         ('[[rule]]\nname = "a"\nmetric = "price"\nenabled = "no"', "enabled must be true or false"),
         ('[[rule]]\nname = "a"\nmetric = "price"\nenabled = false\nfactor = 0', "factor must be a number above 1"),
-        ('[[rule]]\nname = "a"\nmetric = "price"\n[[rule]]\nname = "a"\nmetric = "price"', "rule 2: a second rule"),
+        (
+            '[[rule]]\nname = "a"\nmetric = "price"\n[[rule]]\nname = "a"\nmetric = "price"',
+            "rule 2 ('a'): a second rule",
+        ),
     ],
 )
 def test_a_wrong_file_is_an_error_that_names_the_file_the_rule_and_the_key(text, says):

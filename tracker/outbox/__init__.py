@@ -14,19 +14,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count, groupby
-from typing import Any
 
 from tracker.alerts.values import Backlog, Batch, Delivery, Event, Transition, key_of
-from tracker.errors import CorruptObject
-from tracker.model import DAY, MINUTE, Market, Metric, Series, iso
+from tracker.model import DAY, MINUTE, iso
 from tracker.objects import Objects
+from tracker.outbox import rows
 
 KEEP_TRYING = 3 * DAY
 """A mail that could not be sent for this long is given up; it stays on the alerts page as undelivered."""
@@ -61,9 +59,9 @@ class ObjectOutbox:
         added: list[Transition] = []
 
         def change(old: bytes | None) -> bytes | None:
-            there = {one.id for one in _read_log(old, _log(day))}
+            there = {one.id for one in rows.read_log(old, _log(day))}
             added[:] = [one for one in {one.id: one for one in transitions}.values() if one.id not in there]
-            lines = "".join(json.dumps(_row(one), allow_nan=False) + "\n" for one in added)
+            lines = "".join(json.dumps(rows.row(one), allow_nan=False) + "\n" for one in added)
             return (old or b"") + lines.encode() if added else None
 
         self._objects.update(_log(day), change)
@@ -74,37 +72,35 @@ class ObjectOutbox:
         found = [
             one
             for day in _days(start, end)
-            for one in _read_log(self._objects.get(_log(day)), _log(day))
+            for one in rows.read_log(self._objects.get(_log(day)), _log(day))
             if start < one.minute <= end
         ]
         return sorted(found, key=lambda one: (one.minute, one.rule, one.series, one.event.value))
 
     # the mails -------------------------------------------------------------------------------
 
-    def queue(self, transitions: Sequence[Transition], recipients: Iterable[str], *, run_url: str | None = None) -> int:
-        """Queue one mail per recipient and minute with what was not queued for them before; say how many keys were new.
+    def queue(self, batch: Batch) -> int:
+        """Queue what one recipient was not told before, a mail for each minute; say how many keys were new.
 
-        `run_url` is a link to the run that found them.
+        The id of the batch and its minute are given here: `batch` may hold transitions of several minutes.
         """
-        new = 0
-        once = sorted({one.id: one for one in transitions}.values(), key=lambda one: one.minute)
-        for recipient in dict.fromkeys(recipients):
-            for minute, group in groupby(once, key=lambda one: one.minute):
-                new += self._queue(recipient, minute, list(group), run_url)
-        return new
+        once = sorted({one.id: one for one in batch.transitions}.values(), key=lambda one: one.minute)
+        return sum(
+            self._queue(replace(batch, minute=minute, transitions=tuple(group)))
+            for minute, group in groupby(once, key=lambda one: one.minute)
+        )
 
-    def _queue(self, recipient: str, minute: datetime, transitions: list[Transition], run_url: str | None) -> int:
+    def _queue(self, batch: Batch) -> int:
         for page in count():
-            name = _id(recipient, minute, page)
-            waits = {"recipient": recipient, "minute": iso(minute), "run_url": run_url}
-            told = {**waits, "transitions": [_row(one) for one in transitions]}
-            if not transitions:
+            name = _id(batch.recipient, batch.minute, page)
+            if not batch.transitions:
                 return 0
-            if self._objects.create(f"alerts/outbox/date={name}.json", _json(told)):
-                return len(transitions)
+            if self._objects.create(f"alerts/outbox/date={name}.json", rows.mail(batch)):
+                return len(batch.transitions)
             there = self._page(name)
             known = set() if there is None else set(there.keys)
-            transitions = [one for one in transitions if key_of(one, recipient) not in known]
+            fresh = tuple(one for one in batch.transitions if key_of(one, batch.recipient) not in known)
+            batch = replace(batch, transitions=fresh)
         raise AssertionError("count() ends never")
 
     def pending(self, now: datetime) -> list[Delivery]:
@@ -116,9 +112,8 @@ class ObjectOutbox:
         turns: Counter[str] = Counter()
         order = []
         for one in waiting:
-            who = one.id.split("-")[3]
-            turns[who] += 1
-            order.append((turns[who], one.minute, one.id, one))
+            turns[one.recipient] += 1
+            order.append((turns[one.recipient], one.minute, one.id, one))
         return [one for *_, one in sorted(order)]
 
     def deliveries(self, start: datetime, end: datetime, now: datetime) -> list[Delivery]:
@@ -135,6 +130,11 @@ class ObjectOutbox:
                         found.append(Delivery(name, minute, state))
         return sorted(found, key=lambda one: (one.minute, one.id))
 
+    def reason(self, name: str) -> str | None:
+        """Say why a mail was refused for good; None if it was not."""
+        data = self._objects.get(f"alerts/failed/date={_checked(name)}.json")
+        return None if data is None else str(json.loads(data)["reason"])
+
     def backlog(self, now: datetime) -> Backlog:
         """Count what is owed, over the last seven days."""
         states = self.deliveries(now - 7 * DAY, now, now)
@@ -150,7 +150,7 @@ class ObjectOutbox:
 
         def change(old: bytes | None) -> bytes | None:
             taken = old is not None and now < datetime.fromisoformat(json.loads(old)["until"])
-            return None if taken else _json({"until": iso(now + CLAIMED)})
+            return None if taken else rows.to_json({"until": iso(now + CLAIMED)})
 
         return self._objects.update(f"alerts/sending/date={_checked(name)}.json", change)
 
@@ -169,12 +169,12 @@ class ObjectOutbox:
     def mark_sent(self, batch: Batch, at: datetime) -> bool:
         """Write down that the mail was taken; False if that was written before."""
         told = {"at": iso(at), "digest": batch.digest}
-        return self._objects.create(f"alerts/sent/date={batch.id}.json", _json(told))
+        return self._objects.create(f"alerts/sent/date={batch.id}.json", rows.to_json(told))
 
     def mark_failed(self, batch: Batch, reason: str, at: datetime) -> bool:
         """Write down that the mail will never be taken, and why, without the addresses in the reason."""
         told = {"at": iso(at), "reason": _ADDRESS.sub("(address)", reason)}
-        return self._objects.create(f"alerts/failed/date={batch.id}.json", _json(told))
+        return self._objects.create(f"alerts/failed/date={batch.id}.json", rows.to_json(told))
 
     def _answered(self, batch: Batch) -> Batch | None:
         """Find the one mail that announced all the alerts this one closes; None if there is no one mail."""
@@ -194,19 +194,7 @@ class ObjectOutbox:
     def _page(self, name: str) -> Batch | None:
         path = f"alerts/outbox/date={name}.json"
         data = self._objects.get(path)
-        if data is None:
-            return None
-        try:
-            raw = json.loads(data)
-            return Batch(
-                id=name,
-                recipient=raw["recipient"],
-                minute=datetime.fromisoformat(raw["minute"]),
-                transitions=tuple(map(_transition, raw["transitions"])),
-                run_url=raw["run_url"],
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorruptObject(f"{path} is not a mail of the outbox ({error!r}); move it away to go on") from error
+        return None if data is None else rows.read_mail(data, name, path)
 
     def _names(self, kind: str, day: date) -> set[str]:
         prefix = f"alerts/{kind}/date={day}"
@@ -242,50 +230,3 @@ def _days(start: datetime, end: datetime) -> Iterator[date]:
     while day <= end.date():
         yield day
         day += DAY
-
-
-def _json(told: dict[str, Any]) -> bytes:
-    return (json.dumps(told, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _row(one: Transition) -> dict[str, Any]:
-    """Write a transition as JSON can say it: an infinite ratio, over a mean of 0, is null."""
-    return {
-        "rule": one.rule,
-        "market": str(one.series.market),
-        "metric": one.series.metric.value,
-        "event": one.event.value,
-        "minute": iso(one.minute),
-        "fired": iso(one.fired),
-        "latest": one.latest,
-        "mean_1h": one.mean_1h,
-        "n_1h": one.n_1h,
-        "peak_ratio": one.peak_ratio if math.isfinite(one.peak_ratio) else None,
-        "rises": one.rises,
-        "factor": one.factor,
-        "would_have_fired": one.would_have_fired,
-    }
-
-
-def _transition(row: dict[str, Any]) -> Transition:
-    return Transition(
-        rule=row["rule"],
-        series=Series(Market.parse(row["market"]), Metric(row["metric"])),
-        event=Event(row["event"]),
-        minute=datetime.fromisoformat(row["minute"]),
-        fired=datetime.fromisoformat(row["fired"]),
-        latest=row["latest"],
-        mean_1h=row["mean_1h"],
-        n_1h=row["n_1h"],
-        peak_ratio=math.inf if row["peak_ratio"] is None else row["peak_ratio"],
-        rises=row["rises"],
-        factor=row["factor"],
-        would_have_fired=row["would_have_fired"],
-    )
-
-
-def _read_log(data: bytes | None, path: str) -> list[Transition]:
-    try:
-        return [_transition(json.loads(line)) for line in (data or b"").decode().splitlines()]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptObject(f"{path} is not a log of alerts ({error!r}); mend or move it away to go on") from error

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context, task
 
+from tracker_telling import TELL_OPERATOR, Mail, Messenger
 from tracker_wiring import ALERTS, DEFAULTS, START, pipeline
 
 AT_ONCE = 500  # below Airflow's limit of 1024 mapped tasks; what is left waits for the next run
@@ -25,6 +26,7 @@ AT_ONCE = 500  # below Airflow's limit of 1024 mapped tasks; what is left waits 
     allowed_run_types=["scheduled", "manual", "asset_triggered"],
     default_args=DEFAULTS,
     tags=["tracker", "alerts"],
+    on_failure_callback=TELL_OPERATOR,
     doc_md=__doc__,
 )
 def deliver_alerts():
@@ -43,7 +45,7 @@ def deliver_alerts():
     def alert(mail):
         context = get_current_context()
         context["mail"] = mail
-        report = pipeline().deliver(mail)
+        report = pipeline(mail=Mail, messenger=Messenger).deliver(mail)
         context["mail"] = report.get("subject", mail)
         return report
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from tracker_telling import TELL_OPERATOR
 from tracker_wiring import DEFAULTS, brief, gently, pipeline
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
     allowed_run_types=["scheduled", "manual"],
     default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=30)},
     tags=["tracker", "history"],
+    on_failure_callback=TELL_OPERATOR,
     doc_md=__doc__,
 )
 def housekeeping():

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 
+from tracker_telling import TELL_OPERATOR
 from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, gently, pipeline, span_of
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
@@ -33,6 +34,7 @@ TEXT = {"type": ["string", "null"]}
         "exchange": Param(None, title="Exchange", description="as in coinbase; default: all watched", **TEXT),
     },
     tags=["tracker", "history"],
+    on_failure_callback=TELL_OPERATOR,
     doc_md=__doc__,
 )
 def load_history():

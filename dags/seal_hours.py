@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from tracker_telling import TELL_OPERATOR
 from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, gently, minute_of, pipeline
 
 
@@ -24,6 +25,7 @@ from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, gently, minute_of, 
     allowed_run_types=["scheduled", "manual"],
     default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=25), "priority_weight": 5},
     tags=["tracker", "history"],
+    on_failure_callback=TELL_OPERATOR,
     doc_md=__doc__,
 )
 def seal_hours():

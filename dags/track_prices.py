@@ -17,6 +17,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from tracker_telling import LATE_MINUTE, TELL_OPERATOR
 from tracker_wiring import (
     ALERTS,
     ALERTS_QUEUED,
@@ -42,6 +43,8 @@ from tracker_wiring import (
     allowed_run_types=["scheduled", "manual"],
     default_args={**DEFAULTS, "priority_weight": 10},
     tags=["tracker", "every minute"],
+    on_failure_callback=TELL_OPERATOR,
+    deadline=LATE_MINUTE,
     doc_md=__doc__,
 )
 def track_prices():

@@ -12,17 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.sdk import Asset, AssetAlias, Connection, ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk import Asset, AssetAlias, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowFailException
 
 from tracker.model import whole_minute
+from tracker_notifier import mail_server
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryDecision
     from airflow.sdk.types import DagRunProtocol, RuntimeTaskInstanceProtocol
 
     from tracker.pipeline import Pipeline
-    from tracker.settings import MailServer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -74,27 +74,19 @@ def minute_of(dag_run: DagRunProtocol) -> datetime:
     return whole_minute(dag_run.logical_date or dag_run.run_after)
 
 
-def pipeline() -> Pipeline:
-    """Put the product together from the environment of this task and the connection `smtp_default`."""
+def pipeline(**ways: Any) -> Pipeline:
+    """Put the product together from the environment of this task and the connection `smtp_default`.
+
+    `ways`: how mails and messages leave, where the task sends some (`mail` and `messenger` of `build`).
+    """
     from tracker.bootstrap import build
 
-    return build(os.environ, now, server=mail_server())
+    return build(os.environ, now, server=mail_server(), **ways)
 
 
 def gently() -> None:
     """Give way to the live minute: the rest of this task gets the processor when nobody else wants it."""
     os.nice(10)
-
-
-def mail_server() -> MailServer | None:
-    """Read the connection `smtp_default` wherever Airflow keeps it: environment, secrets backend or UI."""
-    from tracker.settings import mail_server_of
-
-    try:
-        one = Connection.get("smtp_default")
-    except AirflowNotFoundException:
-        return None
-    return mail_server_of(one.host, one.port, one.login, one.password, one.extra_dejson)
 
 
 def run_url(dag_run: DagRunProtocol) -> str | None:

@@ -8,13 +8,17 @@ from datetime import datetime
 from pathlib import Path
 
 from tracker import __version__
-from tracker.alerts import AlertRule, load_rules, load_silences
+from tracker.alerts import AlertRule, Channel, load_channels, load_rules, load_silences
 from tracker.bucket import SiteBucket
 from tracker.errors import ConfigError
 from tracker.mail import SmtpNotifier
 from tracker.model import Retention
+from tracker.objects import Objects
 from tracker.outbox import ObjectOutbox
+from tracker.outbox.notices import Notices
+from tracker.ping import Ping
 from tracker.pipeline import Pipeline
+from tracker.ports import Notifier
 from tracker.settings import ROOT, MailServer, Settings, mail_server
 from tracker.site import About
 from tracker.sources import SOURCES, source_of
@@ -22,16 +26,25 @@ from tracker.store import ParquetStore
 from tracker.watchlist import Watchlist
 
 
-def build(environment: Mapping[str, str], clock: Callable[[], datetime], server: MailServer | None = None) -> Pipeline:
+def build(
+    environment: Mapping[str, str],
+    clock: Callable[[], datetime],
+    *,
+    server: MailServer | None = None,
+    mail: Callable[[MailServer], Notifier] = SmtpNotifier,
+    messenger: Callable[[Channel], Notifier] | None = None,
+) -> Pipeline:
     """Read the settings and put the product together; disk, network and mail server are not asked yet.
 
     `clock` gives the present in UTC. `server` is the mail server if the caller knows one (Airflow does), else the
-    environment's. Raises ConfigError naming the setting or the file that is wrong.
+    environment's. `mail` and `messenger` make the ways to people: by mail, and by the channels of the alert rules.
+    Raises ConfigError naming the setting or the file that is wrong.
     """
     settings = Settings.from_environment(environment)
     watchlist = Watchlist.parse(text_of(settings.metrics), settings.metrics.name, list(SOURCES))
     server = server or mail_server(environment)
     rules = rules_in(settings.rules)
+    channels = load_channels(text_of(settings.rules), settings.rules.name)
     return Pipeline(
         watchlist=watchlist,
         rules=rules,
@@ -39,7 +52,7 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
         store=ParquetStore(settings.store_url),
         outbox=ObjectOutbox(settings.store_url),
         bucket=SiteBucket(settings.site_url),
-        notifier=SmtpNotifier(server) if server else None,
+        notifier=mail(server) if server else None,
         recipients=settings.mail_to,
         sender=server.sender if server else "",
         about=About(
@@ -54,7 +67,15 @@ def build(environment: Mapping[str, str], clock: Callable[[], datetime], server:
         clock=clock,
         sleep=time.sleep,
         silences=load_silences(text_of(settings.silences), settings.silences.name, [rule.name for rule in rules]),
+        channels={name: messenger(one) for name, one in channels.items()} if messenger else {},
+        ping=Ping(settings.ping_url) if settings.ping_url else None,
     )
+
+
+def notices(environment: Mapping[str, str]) -> Notices:
+    """Give the notices to the operator, without the rest of the product."""
+    settings = Settings.from_environment(environment)
+    return Notices(Objects(settings.store_url), settings.operator or settings.mail_to)
 
 
 def rules_in(path: Path) -> tuple[AlertRule, ...]:

@@ -23,10 +23,13 @@ class ReplayedAlert:
     fired: datetime
     ended: datetime | None = None
     why: str | None = None
-    first: Transition | None = None
-    peak_ratio: float = 0.0
-    rises: int = 1
+    last: Transition | None = None  # with the peak and the rises of its life
     reopened: int = 0
+
+    @property
+    def rises(self) -> int:
+        """How often the rule became true."""
+        return self.last.rises if self.last else 0
 
     def row(self) -> dict[str, Any]:
         """Give it as the JSON of `tracker replay --json` (DESIGN.md, section 5)."""
@@ -36,7 +39,7 @@ class ReplayedAlert:
             "metric": self.series.metric.value,
             "fired": iso(self.fired),
             "resolved": iso(self.ended) if self.ended else None,
-            "peak_ratio": self.peak_ratio if isfinite(self.peak_ratio) else None,  # over a mean of 0
+            "peak_ratio": self.last.peak_ratio if self.last and isfinite(self.last.peak_ratio) else None,
             "rises": self.rises,
         }
 
@@ -60,8 +63,7 @@ class Replayed:
         self.mails += len(batches(muted(transitions, ()), (), ["you"]))
         for one in transitions:
             alert = self._alerts.setdefault(one.alert_id, ReplayedAlert(one.alert_id, one.rule, one.series, one.fired))
-            alert.first = alert.first or one
-            alert.peak_ratio, alert.rises = one.peak_ratio, one.rises
+            alert.last = one
             alert.reopened += one.reopened
             ended = one.event is not Event.FIRING
             alert.ended, alert.why = (one.minute, one.event.value) if ended else (None, None)

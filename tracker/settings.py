@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tracker.alerts.rules import is_mail_address
 from tracker.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +52,8 @@ class Settings:
     binance_url: str = "https://data-api.binance.vision"
     pace: bool = True
     mail_to: tuple[str, ...] = ()
+    operator: tuple[str, ...] = ()
+    ping_url: str | None = field(default=None, repr=False)
     keep_inputs: timedelta | None = timedelta(days=2)
     keep_hours: timedelta | None = None
     keep_summaries: timedelta | None = timedelta(days=30)
@@ -160,6 +161,13 @@ def _url(name: str, value: str) -> object:
     return value.rstrip("/")
 
 
+def _secret_url(name: str, value: str) -> object:
+    try:
+        return _url(name, value)
+    except ConfigError:
+        raise ConfigError(f"{name} must be a URL that starts with http:// or https://") from None
+
+
 def _days(name: str, value: str) -> object:
     if value.lower() == "forever":
         return None
@@ -180,11 +188,7 @@ def _place(name: str, value: str) -> object:
 def _addresses(name: str, value: str) -> object:
     addresses = tuple(one.strip() for one in value.split(",") if one.strip())
     for one in addresses:
-        try:
-            Address(addr_spec=one)
-        except (HeaderParseError, ValueError, IndexError):
-            raise ConfigError(f"{name}: {one!r} is not a mail address") from None
-        if "@" not in one:
+        if not is_mail_address(one):
             raise ConfigError(f"{name}: {one!r} is not a mail address")
     return addresses
 
@@ -205,6 +209,8 @@ _READERS = {
     "keep_summaries": _days,
     "keep_reports": _days,
     "mail_to": _addresses,
+    "operator": _addresses,
+    "ping_url": _secret_url,
     "public_url": _url,
     "airflow_url": _url,
 }

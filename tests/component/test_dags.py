@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.airflow import DAGS, ROOT, airflows_own_warnings, read_dags, run
+from tests.support.airflow import DAGS, PLUGINS, ROOT, airflows_own_warnings, read_dags, run
 from tracker.errors import ConfigError, MailRefused, MailUnavailable, RateLimited, SourceUnavailable
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.filterwarnings("default")]
@@ -144,6 +144,7 @@ def test_alerts_have_a_pool_and_a_queue_of_their_own(dags: dict[str, Any]) -> No
 def test_parsing_is_light() -> None:
     code = f"""
 import sys; sys.path.insert(0, {str(DAGS)!r})
+sys.path.append({str(PLUGINS)!r})
 import airflow.sdk, airflow.sdk.definitions.retry_policy
 import track_prices, deliver_alerts, load_history, seal_hours
 print([m for m in ("pandas", "pyarrow", "duckdb", "obstore", "requests", "numpy") if m in sys.modules])
@@ -302,7 +303,7 @@ def test_the_kind_of_error_decides_the_retry(
 def test_the_mail_server_is_the_connection_wherever_airflow_keeps_it(
     wiring: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mail_server: Callable[[], Any] = wiring.mail_server
+    mail_server: Callable[[], Any] = sys.modules["tracker_notifier"].mail_server
     with airflows_own_warnings():
         assert mail_server() is None
         monkeypatch.setenv(

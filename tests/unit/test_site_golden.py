@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support import site
+from tracker.alerts import Delivery, Silence
 from tracker.model import HOUR, Market, Metric
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "site"
@@ -18,8 +19,15 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "site"
 SHOWN = [
     "index.html", "volume.html", "m/coinbase-btc-usd.html", "m/kraken-pepe-eur.html", "alerts.html", "status.html",
     "methodology.html", "markets.html", "404.html", "feed.xml", "api/v1/ranking.json", "api/v1/alerts.json",
-    "api/v1/status.json", "data/ranking.csv",
+    "api/v1/status.json", "data/ranking.csv", "heartbeat.json",
 ]  # fmt: skip
+
+
+MAILS = (
+    Delivery("2026-11-23/1311-0a1b2c3d-0", site.NOW - 9 * HOUR, "failed", "mail.example said 550 no such user"),
+    Delivery("2026-11-23/1311-4e5f6a7b-0", site.NOW - 9 * HOUR, "sent"),
+)
+SILENCES = (Silence(site.NOW + HOUR, "fee change, expected", ("kraken:*-EUR",), Metric.VOLUME_24H, author="ann"),)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,7 @@ def files():
     )
     new = Market("kraken", "NEW", "EUR")
     coverage = (site.coverage(day, [btc]), site.coverage(day, [new, pepe], loaded=False, reach=12 * HOUR))
-    status = replace(site.STATUS, coverage=coverage)
+    status = replace(site.STATUS, coverage=coverage, mails=MAILS, silences=SILENCES)
     return day.render(about=replace(site.ABOUT, version="0.0.0"), status=status)
 
 

@@ -251,7 +251,7 @@ def test_the_feed_is_atom_with_ids_that_do_not_depend_on_when_it_is_made(eventfu
     assert len(set(ids)) == 3
     assert all(one.startswith("tag:tracker.example.org,2026:") for one in ids)
     assert feed.findtext(f"{ATOM}updated") == entries[0].findtext(f"{ATOM}updated")
-    assert entries[0].findtext(f"{ATOM}title") == "coinbase:PEPE-USD price firing"
+    assert entries[0].findtext(f"{ATOM}title") == "PEPE/USD price is 3.60× its 1 h mean (coinbase)"
     later = replace(eventful, minute=NOW + timedelta(minutes=1))
     assert later.render()["feed.xml"] == files["feed.xml"]
 
@@ -410,8 +410,8 @@ def test_the_methodology_states_the_constants_of_the_code(files):
 def test_the_page_of_a_changed_rule_says_the_changed_rule(eventful):
     rules = (replace(RULES[0], limit="2.5", min_samples=20), RULES[1])
     said = text_of(eventful.render(rules=rules)["methodology.html"].decode())
-    assert "strictly more than 2.5 times the 1 h mean" in said
-    assert "Fewer than 20 samples" in said
+    assert "more than 2.5 times its mean of the 60 minutes before" in said
+    assert "It needs 20 of the 60 minutes before" in said
 
 
 def test_no_template_leaves_a_python_word_on_a_page(files):

@@ -237,11 +237,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What the outbox owes: mails that wait, the minute of the oldest of them, and mails that never went."""
+    """What the outbox owes: mails that wait, the minute of the oldest of them, and mails that never went.
+
+    `mails` are those to show: what waits or was refused first, then the newest.
+    """
 
     waiting: int
     oldest: datetime | None
     undelivered: int
+    mails: tuple[Delivery, ...] = ()
 
 
 def feed_of(exchange: str, metric: Metric) -> Series:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tracker import __version__
-from tracker.cli import past, programs, steps
+from tracker.cli import alerts, past, programs, steps
 from tracker.cli.options import Commands
 from tracker.errors import TrackerError
 
@@ -37,6 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tracker {__version__}")
     commands = Commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
-    for family in (steps, past, programs):
+    for family in (steps, past, alerts, programs):
         family.add(commands)
     return parser

@@ -1,4 +1,4 @@
-"""The stored past: load, seal, expire, replay, read."""
+"""The stored past: load, seal, expire, read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.cli.options import Commands, instant, now, product, progress_bar, span, takes_span, whole_minute_of
@@ -34,11 +33,6 @@ def add(commands: Commands) -> None:
     commands.add(
         "expire", _expire, "delete what the retention settings no longer cover", "See TRACKER_KEEP_* in the docs."
     )
-
-    one = commands.add("replay", _replay, "say which alerts would have fired over stored samples", "Never mails.")
-    takes_span(one)
-    one.add_argument("--rules", type=Path, metavar="FILE", help="other rules than the ones in force")
-    one.add_argument("--json", action="store_true", help="a JSON list instead of a table")
 
     one = commands.add("read", _read, "write stored samples to standard output")
     takes_span(one)
@@ -86,34 +80,6 @@ def _expire(_options: argparse.Namespace) -> int:
         "deleted "
         + ", ".join(f"{report[kind]} {kind}" for kind in ("inputs", "hours", "summaries", "reports", "drafts"))
     )
-    return 0
-
-
-def _replay(options: argparse.Namespace) -> int:
-    import json
-
-    start, end = span(options)
-    from tracker.bootstrap import rules_in
-
-    rules = rules_in(options.rules) if options.rules else None
-    with progress_bar() as progress:
-        alerts = product().replay(start, end, rules=rules, progress=progress)
-    if options.json:
-        print(json.dumps(alerts, indent=1))
-        return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{len(alerts)} alerts would have fired", title_justify="left", box=None)
-    for name in ("rule", "market", "metric", "fired (UTC)", "resolved", "peak", "rises"):
-        table.add_column(name, justify="right" if name in {"peak", "rises"} else "left", overflow="fold")
-    for one in alerts:
-        fired, resolved = one["fired"][:16].replace("T", " "), (one["resolved"] or "open")
-        peak = "from 0" if one["peak_ratio"] is None else f"{one['peak_ratio']:.3f}×"
-        table.add_row(
-            one["rule"], one["market"], one["metric"], fired, resolved[11:16] or resolved, peak, str(one["rises"])
-        )
-    Console().print(table)
     return 0
 
 

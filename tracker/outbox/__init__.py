@@ -32,6 +32,9 @@ KEEP_TRYING = 3 * DAY
 CLAIMED = 2 * MINUTE
 """A mail that is being sent is nobody else's for this long: longer than the time-outs of one sending."""
 
+SHOWN_IN_TROUBLE, SHOWN_SENT = 30, 50
+"""So many mails of each kind are shown."""
+
 _ID = re.compile(r"(\d{4}-\d\d-\d\d)/(\d\d)(\d\d)-[0-9a-f]{8}-\d+")
 _ADDRESS = re.compile(r"[^\s<>\"'(),:;]+@[^\s<>\"'(),:;]+")
 
@@ -130,17 +133,24 @@ class ObjectOutbox:
                         found.append(Delivery(name, minute, state))
         return sorted(found, key=lambda one: (one.minute, one.id))
 
-    def reason(self, name: str) -> str | None:
-        """Say why a mail was refused for good; None if it was not."""
-        data = self._objects.get(f"alerts/failed/date={_checked(name)}.json")
-        return None if data is None else str(json.loads(data)["reason"])
-
     def backlog(self, now: datetime) -> Backlog:
-        """Count what is owed, over the last seven days."""
+        """Count what is owed, over the last seven days, and give the mails to show."""
         states = self.deliveries(now - 7 * DAY, now, now)
-        waiting = [one.minute for one in states if one.state == "waiting"]
-        undelivered = sum(one.state in {"failed", "gave_up"} for one in states)
-        return Backlog(len(waiting), min(waiting, default=None), undelivered)
+        waiting = [one for one in states if one.state == "waiting"]
+        undelivered = [one for one in states if one.state in {"failed", "gave_up"}]
+        sent = [one for one in states if one.state == "sent"]
+        trouble = [replace(one, reason=self._reason(one)) for one in undelivered[: -SHOWN_IN_TROUBLE - 1 : -1]]
+        return Backlog(
+            waiting=len(waiting),
+            oldest=min((one.minute for one in waiting), default=None),
+            undelivered=len(undelivered),
+            mails=(*waiting[:SHOWN_IN_TROUBLE], *trouble, *sent[: -SHOWN_SENT - 1 : -1]),
+        )
+
+    def _reason(self, one: Delivery) -> str:
+        """Say why a mail was never sent."""
+        data = self._objects.get(f"alerts/failed/date={one.id}.json")
+        return f"not taken for {KEEP_TRYING.days} days" if data is None else str(json.loads(data)["reason"])
 
     def claim(self, name: str, now: datetime) -> bool:
         """Claim a mail for sending, before asking for its batch; False while another sender has it.

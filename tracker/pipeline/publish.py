@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tracker.alerts import Evaluation, State
+from tracker.alerts import Evaluation, State, recipients
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
 from tracker.errors import TrackerError
@@ -70,7 +70,14 @@ class Publish(Analyze):
             **published.report(),
         }
         self.store.write_report(minute, "publish", report)
+        if self.ping is not None and not published.older and self._is_good(minute):
+            self.ping()
         return report
+
+    def _is_good(self, minute: datetime) -> bool:
+        """Say whether this minute was fetched and analyzed: then the watcher outside hears of it."""
+        reports = self.store.read_reports(minute)
+        return "analyze" in reports and bool(reports.get("fetch", {}).get("rows"))
 
     def _status(self, minute: datetime, window: pa.Table) -> Status:
         """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
@@ -95,7 +102,9 @@ class Publish(Analyze):
             outbox_depth=backlog.waiting,
             oldest_unsent=backlog.oldest,
             failed_mails=backlog.undelivered,
-            mail_configured=self.notifier is not None and bool(self.recipients),
+            mails=backlog.mails,
+            silences=self.silences,
+            mail_configured=self.notifier is not None and any(recipients(one, self.recipients) for one in self.rules),
         )
 
     def _coverage(self, exchange: str, minute: datetime, window: pa.Table) -> list[ExchangeCoverage]:

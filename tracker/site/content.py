@@ -154,6 +154,7 @@ def _alert(key: str, life: Sequence[Transition], state: State | None) -> Alert:
     last = life[-1]
     ended = None if last.event is Event.FIRING else last.minute
     why = None if state else "end not recorded" if last.event is Event.FIRING else last.event.value
+    extreme = (max if last.comparison.upward else min)(life, key=lambda one: one.peak_ratio)
     return Alert(
         id=key,
         rule=last.rule,
@@ -163,7 +164,8 @@ def _alert(key: str, life: Sequence[Transition], state: State | None) -> Alert:
         fired=last.fired,
         ended=ended,
         why_ended=why,
-        peak_ratio=(max if last.comparison.upward else min)(one.peak_ratio for one in life),
+        peak_ratio=extreme.peak_ratio,
+        peak=wording.peak(extreme),
         rises=max(one.rises for one in life),
         would_have_fired=all(one.would_have_fired for one in life),
         muted=life[0].muted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.coverage import CELL, FATES, ExchangeCoverage, Fate
 from tracker.model import MINUTE, Market, Metric, Series, iso
 from tracker.site.content import Content
-from tracker.site.pages import Alert
+from tracker.site.pages import STALE_AFTER, Alert
 from tracker.site.samples import DAY_MINUTES, Samples
 
 if TYPE_CHECKING:
@@ -136,8 +136,18 @@ def alerts(content: Content) -> bytes:
             "minute": iso(content.minute),
             "open": [_alert(one) for one in content.alerts if one.open],
             "ended": [_alert(one) for one in content.alerts if not one.open],
+            "mails": [
+                {"minute": iso(one.minute), "recipient": one.recipient, "state": one.state, "reason": one.reason}
+                for one in content.status.mails
+            ],
         }
     )
+
+
+def heartbeat(content: Content) -> bytes:
+    """Give heartbeat.json: what a dead-man's switch outside looks at. Past `stale_at` something has stopped."""
+    late = content.minute + timedelta(seconds=content.about.repaint_seconds) + STALE_AFTER
+    return _json({"minute": iso(content.minute), "stale_at": iso(late), "status": "api/v1/status.json"})
 
 
 def _alert(one: Alert) -> dict[str, Any]:
@@ -153,6 +163,7 @@ def _alert(one: Alert) -> dict[str, Any]:
         "peak_ratio": _plain(one.peak_ratio),
         "rises": one.rises,
         "would_have_fired": one.would_have_fired,
+        "muted": one.muted,
     }
 
 

@@ -32,7 +32,6 @@ def explain(rule: AlertRule) -> list[str]:
         "Rises before that belong to the same alert, and minutes without a value do not count.",
         *_cooldown(rule),
         f"After {LOST_MINUTES} minutes that cannot be judged the alert expires: lost sight of, not resolved.",
-        f"Its mails go to {_who(rule)}.",
     ]
 
 
@@ -45,9 +44,10 @@ def _cooldown(rule: AlertRule) -> Iterator[str]:
         yield f"A new rise within {wording.span(rule.cooldown)} of its end reopens it: shown and recorded, not mailed."
 
 
-def _who(rule: AlertRule) -> str:
+def listeners(rule: AlertRule) -> str:
+    """Say who hears of a rule; not for a public page."""
     named = [*rule.recipients, *(f"the channel {name}" for name in rule.channels)]
-    return ", ".join(named) or "everybody in TRACKER_MAIL_TO"
+    return f"It tells {', '.join(named) or 'everybody in TRACKER_MAIL_TO'}."
 
 
 def _ratio(rule: AlertRule) -> Iterator[str]:

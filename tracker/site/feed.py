@@ -6,13 +6,13 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from tracker.alerts import Event, Transition
-from tracker.model import iso
+from tracker.model import DAY, iso
 from tracker.site import wording
 from tracker.site.content import Content
 from tracker.site.formats import NO_BREAK, moment
 
-ENTRIES = 100
-"""The newest changes the feed holds."""
+FEWEST, MOST = 100, 3000
+"""The feed holds the changes of the last 24 h, and of days with few or very many the newest of so many."""
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _BEGINNING = "2026-01-01T00:00:00Z"
@@ -23,7 +23,8 @@ def feed(content: Content) -> bytes:
     ET.register_namespace("", _ATOM)
     public = content.about.public_url
     root = ET.Element(f"{{{_ATOM}}}feed")
-    newest = content.transitions[-ENTRIES:][::-1]
+    lately = sum(one.minute > content.minute - DAY for one in content.transitions)
+    newest = content.transitions[::-1][: min(max(lately, FEWEST), MOST)]
     _add(root, "id", f"{_tag(public)}alerts")
     _add(root, "title", "tracker: alerts")
     _add(root, "updated", iso(newest[0].minute) if newest else _BEGINNING)
@@ -42,10 +43,10 @@ def _tag(public: str | None) -> str:
 
 
 def _entry(root: ET.Element, one: Transition, public: str | None) -> None:
-    market, metric = one.series.market, one.series.metric
+    market = one.series.market
     entry = _add(root, "entry")
     _add(entry, "id", _tag(public) + quote(one.id, safe="/:"))
-    _add(entry, "title", f"{_clean(str(market))} {metric.label} {wording.state(one.event)}")
+    _add(entry, "title", f"{_clean(wording.headline(one))} ({_clean(market.exchange)})".replace(NO_BREAK, " "))
     _add(entry, "updated", iso(one.minute))
     page = wording.page(market)
     _add(entry, "link", rel="alternate", type="text/html", href=f"{public}/{page}" if public else page)
@@ -53,6 +54,8 @@ def _entry(root: ET.Element, one: Transition, public: str | None) -> None:
     said = f"{numbers}; at {moment(one.minute)}."
     if one.event is not Event.FIRING:
         said += f" Open since {moment(one.fired)}, {one.rises} rise{'s' if one.rises != 1 else ''}."
+    if one.would_have_fired or one.muted:
+        said += f" Not mailed: {_clean(one.muted or 'replayed')}."
     _add(entry, "content", f"Rule {_clean(one.rule)}: {said}", type="text")
 
 

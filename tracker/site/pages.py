@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from tracker.alerts import AlertRule, State
+from tracker.alerts import AlertRule, Delivery, Silence, State
 from tracker.coverage import ExchangeCoverage
 from tracker.model import Market, Metric, Problem
 from tracker.site.formats import Number
@@ -73,6 +73,8 @@ class Status:
     outbox_depth: int = 0
     oldest_unsent: datetime | None = None
     failed_mails: int = 0
+    mails: tuple[Delivery, ...] = ()
+    silences: tuple[Silence, ...] = ()
     mail_configured: bool = False
     coverage: tuple[ExchangeCoverage, ...] = ()
 
@@ -90,6 +92,7 @@ class Alert:
     ended: datetime | None
     why_ended: str | None
     peak_ratio: float | None
+    peak: str  # the same in words
     rises: int
     would_have_fired: bool = False  # all of it decided over history: would have fired, was never mailed
     muted: str | None = None  # why nobody got a mail about it
@@ -269,14 +272,33 @@ class MarketPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Happening:
+    """One change of an alert: what happened, the numbers that decided it, and why nobody was told, if nobody was."""
+
+    minute: datetime
+    name: str
+    exchange: str
+    href: str
+    event: str
+    what: str
+    why: str
+    untold: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AlertsPage:
-    """What is open, what ended, and how many series are in which state."""
+    """What is open, what happened and ended, what is silent, how mails fare, and how many series are in which state."""
 
     frame: Frame
     open: tuple[Alert, ...]
+    recent: tuple[Happening, ...]
+    more: int  # changes of the last 24 h that are not listed
     ended: tuple[Alert, ...]
     counts: tuple[tuple[State, int], ...]
-    rules: tuple[AlertRule, ...]
+    rules: tuple[tuple[str, str], ...]  # name, and when it fires
+    silences: tuple[Silence, ...]
+    mails: tuple[Delivery, ...]
+    mail_configured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +368,7 @@ class MethodologyPage:
     """The definitions, from the constants of the code."""
 
     frame: Frame
-    rules: tuple[AlertRule, ...]
+    rules: tuple[tuple[AlertRule, tuple[str, ...]], ...]  # with what it does, in sentences
     steps: tuple[tuple[AlertRule, tuple[tuple[str, int], ...]], ...]
     metrics: tuple[Metric, ...]
     poll_within: int

@@ -61,6 +61,7 @@ def render(
     files["api/v1/alerts.json"] = downloads.alerts(content)
     files["api/v1/status.json"] = downloads.status(content)
     files["feed.xml"] = feed(content)
+    files["heartbeat.json"] = downloads.heartbeat(content)
     files["favicon.svg"] = assets.favicon()
     for name, page in (
         ("alerts", alerts_page(content)),
@@ -113,7 +114,7 @@ def _by_rank(content: Content) -> list[Market]:
 
 def _html(template: str, page: Any, styles: tuple[str, ...], scripts: tuple[str, ...]) -> bytes:
     text = (
-        _environment()
+        environment()
         .get_template(f"{template}.html")
         .render(
             page=page,
@@ -127,7 +128,8 @@ def _html(template: str, page: Any, styles: tuple[str, ...], scripts: tuple[str,
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Give the templates of site_templates/ with the filters they use."""
     environment = Environment(
         loader=FileSystemLoader(assets.TEMPLATES),
         autoescape=True,
@@ -144,11 +146,8 @@ def _environment() -> Environment:
         "count": formats.count,
         "duration": formats.duration,
         "words": wording.state,
-        "peak": _peak,
+        "about": wording.about,
+        "page": wording.page,
         "order": STATE_ORDER.index,
     }
     return environment
-
-
-def _peak(value: float | None) -> str:
-    return "from 0" if value == float("inf") else formats.ratio(value)

@@ -8,10 +8,12 @@ from itertools import groupby
 
 import numpy as np
 
-from tracker.alerts import AlertRule, Kind, State, minutes_above
+from tracker.alerts import AlertRule, Event, Kind, State, Transition, minutes_above
 from tracker.alerts.values import LOST_MINUTES, SILENT_MINUTES
 from tracker.model import DAY, MINUTE, POLL_WITHIN
+from tracker.site import wording
 from tracker.site.content import METRICS, Content
+from tracker.site.explaining import explain
 from tracker.site.formats import count, plural
 from tracker.site.pages import (
     LATE_AFTER,
@@ -19,6 +21,7 @@ from tracker.site.pages import (
     AlertsPage,
     Coverage,
     DirectoryPage,
+    Happening,
     Link,
     MethodologyPage,
     PlainPage,
@@ -28,20 +31,40 @@ from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
 from tracker.site.strips import day_coverage
 
 SHOWN_ENDED = 200
+SHOWN_RECENT = 100
 SHOWN_PROBLEMS = 50
 
 
 def alerts_page(content: Content) -> AlertsPage:
-    """Give what is open, what ended, and how many series are in which state."""
+    """Give what is open, what happened and ended, what is silent, how mails fare, and how many are in which state."""
     states = [content.state(series) for series in content.by_series]
     opened = tuple(one for one in content.alerts if one.open)
     description = f"{plural(len(opened), 'alert')} open." if opened else "No alert is open."
+    lately = [one for one in content.transitions if one.minute > content.minute - DAY]
     return AlertsPage(
         frame=content.frame("alerts.html", "Alerts", description, downloads=(Link("JSON", "api/v1/alerts.json"),)),
         open=opened,
+        recent=tuple(map(_happening, lately[: -SHOWN_RECENT - 1 : -1])),
+        more=max(0, len(lately) - SHOWN_RECENT),
         ended=tuple(one for one in content.alerts if not one.open)[:SHOWN_ENDED],
         counts=tuple((state, states.count(state)) for state in State),
-        rules=content.rules,
+        rules=tuple((rule.name, wording.condition(rule)) for rule in content.rules),
+        silences=tuple(sorted(content.status.silences, key=lambda one: one.until, reverse=True)),
+        mails=content.status.mails,
+        mail_configured=content.status.mail_configured,
+    )
+
+
+def _happening(one: Transition) -> Happening:
+    return Happening(
+        minute=one.minute,
+        name=wording.name(one.series),
+        exchange=one.series.market.exchange,
+        href=wording.page(one.series.market),
+        event=one.event.value,
+        what=wording.news(one) if one.event is Event.FIRING else f"after {wording.lasted(one)}",
+        why="; ".join(f"{label.lower()} {text}" for label, text in wording.facts(one)),
+        untold="replayed" if one.would_have_fired else one.muted,
     )
 
 
@@ -105,7 +128,7 @@ def methodology_page(content: Content) -> MethodologyPage:
     means = [rule for rule in content.rules if rule.kind is Kind.RATIO_TO_MEAN and rule.comparison.upward]
     return MethodologyPage(
         frame=content.frame("methodology.html", "Methodology", "What every number of tracker means."),
-        rules=content.rules,
+        rules=tuple((rule, tuple(explain(rule)[1:])) for rule in content.rules),
         steps=tuple((rule, _steps(rule)) for rule in means[:1]),
         metrics=METRICS,
         poll_within=int(POLL_WITHIN.total_seconds()),

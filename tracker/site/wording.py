@@ -16,8 +16,13 @@ LONGEST_NAME = 60
 
 def clean(text: str) -> str:
     """Make a name from outside safe in a header and honest in a line: no control characters, no change of direction."""
-    visible = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one)[0] in "CZ" else one for one in text)
-    return visible if len(visible) <= LONGEST_NAME else f"{visible[: LONGEST_NAME - 1]}…"
+    shown = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one)[0] in "CZ" else one for one in text)
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
+
+
+def visible(text: str) -> str:
+    """Leave out of a line what cannot be seen: control characters, line breaks, changes of direction."""
+    return "".join(one if one == " " or unicodedata.category(one)[0] not in "CZ" else " " for one in text)
 
 
 def is_feed(market: Market) -> bool:
@@ -35,6 +40,11 @@ def name(series: Series) -> str:
     if is_feed(market):
         return f"{clean(market.exchange)} feed"
     return f"{clean(market.base)}/{clean(market.quote)} {series.metric.label}"
+
+
+def about(market: Market) -> str:
+    """Name a market beside its exchange."""
+    return "all markets" if is_feed(market) else market.pair
 
 
 def page(market: Market) -> str:
@@ -55,10 +65,15 @@ def news(one: Transition) -> str:
     """Say what happened in a few words, as they follow the name in a subject."""
     if one.event is Event.FIRING:
         return _now(one)
-    spent = formats.duration(one.minute - one.fired).replace(formats.NO_BREAK, " ")
+    spent = lasted(one)
     if one.kind.silence and one.event is Event.RESOLVED:
         return f"is back after {spent}"
     return f"resolved after {spent}" if one.event is Event.RESOLVED else f"lost sight of after {spent}"
+
+
+def lasted(one: Transition) -> str:
+    """Say how long an alert had been open at this change of it."""
+    return formats.duration(one.minute - one.fired).replace(formats.NO_BREAK, " ")
 
 
 def headline(one: Transition) -> str:
@@ -72,7 +87,7 @@ def extent(one: Transition) -> str:
     if one.kind is Kind.RATIO_TO_MEAN:
         return _times(one.ratio)
     if one.kind is Kind.CHANGE_PERCENT:
-        return _percent(one.ratio)
+        return percent(one.ratio)
     return span(int(one.latest)) if one.kind.silence else number(one.latest)
 
 
@@ -83,7 +98,7 @@ def peak(one: Transition) -> str:
     if one.kind is Kind.RATIO_TO_MEAN:
         return formats.ratio(one.peak_ratio)
     if one.kind is Kind.CHANGE_PERCENT:
-        return _percent(one.peak_ratio)
+        return percent(one.peak_ratio)
     return span(round(one.peak_ratio * one.base)) if one.kind.silence else number(one.peak_ratio * one.base)
 
 
@@ -102,7 +117,7 @@ def facts(one: Transition) -> Iterator[tuple[str, str]]:
         yield f"Fires {sign}", f"{value(one.base * float(one.limit))} ({one.limit}× the mean)"
     elif one.kind is Kind.CHANGE_PERCENT:
         yield f"{span(one.window)} before", value(one.base)
-        yield "Change", _percent(one.ratio)
+        yield "Change", percent(one.ratio)
         limit = value(one.base * (1 + float(one.limit) / 100))
         yield f"Fires {one.comparison.words}", f"{limit} ({_signed(one.limit)} %)"
     else:
@@ -120,7 +135,7 @@ def bars(one: Transition) -> tuple[tuple[str, str, float], ...]:
                 (mean, _times(1.0), 1.0))  # fmt: skip
     if one.kind is Kind.CHANGE_PERCENT:
         limit = 1 + float(one.limit) / 100
-        return (("latest", _percent(one.ratio), one.ratio), (fires, f"{_signed(one.limit)} %", limit),
+        return (("latest", percent(one.ratio), one.ratio), (fires, f"{_signed(one.limit)} %", limit),
                 (f"{span(one.window)} before", "0 %", 1.0))  # fmt: skip
     return ("latest", number(one.latest), one.ratio), (fires, number(one.base), 1.0)
 
@@ -173,7 +188,7 @@ def _now(one: Transition) -> str:
     if not isfinite(one.ratio):
         return "rose from 0"
     if one.kind is Kind.CHANGE_PERCENT:
-        return f"{_percent(one.ratio)} in {span(one.window)}"
+        return f"{percent(one.ratio)} in {span(one.window)}"
     return f"{_times(one.ratio)} its {span(one.window)} mean"
 
 
@@ -187,7 +202,7 @@ def _times(ratio: float) -> str:
     return f"{int(Decimal(repr(ratio)) * 100) / Decimal(100):,.2f}{formats.TIMES}" if isfinite(ratio) else "from 0"
 
 
-def _percent(ratio: float) -> str:
+def percent(ratio: float) -> str:
     """Write a ratio as the change it is, cut to 2 decimals."""
     if not isfinite(ratio):
         return "from 0"

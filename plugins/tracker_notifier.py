@@ -1,0 +1,109 @@
+"""A notifier that sends a mail over the connection `smtp_default`: text, HTML if there is some, and one Message-ID.
+
+The alerts of tracker leave through it. It also serves as a callback of any DAG or task, and of a DeadlineAlert:
+
+    from tracker_notifier import TrackerNotifier
+
+    @dag(on_failure_callback=TrackerNotifier(to="ops@example.com"))
+
+Every Airflow process imports this file: nothing heavy on top.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import Connection
+from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from email.message import EmailMessage
+
+    from airflow.sdk.definitions.context import Context
+
+    from tracker.settings import MailServer
+
+SUBJECT = "[tracker] {{ dag.dag_id or dag_run.dag_id }} failed"
+TEXT = "The run {{ run_id or dag_run.run_id }} failed{{ ': ' ~ reason if reason }}."
+
+
+class TrackerNotifier(BaseNotifier):
+    """Send one mail; raise when the mail server does not take it.
+
+    `subject`, `text`, `html` and `to` are templates. `to` is an address or several with commas between; without it the
+    operator gets the mail (TRACKER_OPERATOR, else TRACKER_MAIL_TO). The same run, subject and recipient give the same
+    Message-ID, so that a callback that runs twice is recognised. With `every` (seconds) at most one mail of this
+    subject is sent in each stretch of so long. `message` is a mail that is composed already.
+    """
+
+    template_fields: Sequence[str] = ("subject", "text", "html", "to")
+
+    def __init__(
+        self,
+        *,
+        subject: str = SUBJECT,
+        text: str = TEXT,
+        html: str = "",
+        to: str = "",
+        every: int = 0,
+        message: EmailMessage | None = None,
+        **context: Any,
+    ) -> None:
+        super().__init__(**context)
+        self.subject, self.text, self.html, self.to, self.every = subject, text, html, to, every
+        self.message = message
+
+    def notify(self, context: Context) -> None:
+        from tracker.mail import SmtpNotifier
+
+        server = mail_server()
+        if server is None:
+            self.log.warning("no connection smtp_default: nobody is told %r", self.subject)
+            return
+        if self.message is not None:
+            SmtpNotifier(server).send(self.message)
+            return
+        self._tell(server, f"{self.text}\n\n{link}\n" if (link := run_link(context)) else f"{self.text}\n")
+
+    def _tell(self, server: MailServer, text: str) -> None:
+        from tracker.bootstrap import notices
+        from tracker.mail import SmtpNotifier, notice
+
+        now = datetime.now(UTC)  # noqa: TID251 - a callback is told no time
+        board = notices(os.environ)
+        recipients = [one.strip() for one in self.to.split(",") if one.strip()] or board.operator
+        if not recipients:
+            self.log.warning("nobody is named in TRACKER_OPERATOR or TRACKER_MAIL_TO: nobody is told %r", self.subject)
+            return
+        if self.every and board.told(self.subject, now, timedelta(seconds=self.every)):
+            return
+        for recipient in recipients:
+            SmtpNotifier(server).send(notice(recipient, server.sender, self.subject, text, html=self.html, at=now))
+        if self.every:
+            board.tell(self.subject, now, timedelta(seconds=self.every))
+
+
+def mail_server() -> MailServer | None:
+    """Read the connection `smtp_default` wherever Airflow keeps it: environment, secrets backend or UI."""
+    from tracker.settings import mail_server_of
+
+    try:
+        one = Connection.get("smtp_default")
+    except AirflowNotFoundException:
+        return None
+    return mail_server_of(one.host, one.port, one.login, one.password, one.extra_dejson)
+
+
+def run_link(context: Any) -> str:
+    """Give the page of the run of a callback in Airflow's UI; empty when TRACKER_AIRFLOW_URL does not say where."""
+    root = os.environ.get("TRACKER_AIRFLOW_URL", "").rstrip("/")
+    run, dag = context.get("dag_run"), context.get("dag")
+    get = run.get if isinstance(run, dict) else lambda name: getattr(run, name, None)
+    run_id = context.get("run_id") or get("run_id")
+    dag_id = getattr(dag, "dag_id", None) or get("dag_id")
+    return f"{root}/dags/{dag_id}/runs/{quote(run_id)}" if root and run_id and dag_id else ""

@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up install dev test check lint types layers real browser bench lock clean
+.PHONY: help demo up install scale env dev test check lint types layers real programs bench lock clean
 
 help: ## say what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -23,7 +23,18 @@ up: install ## start everything against the real exchanges
 
 install: .venv/.product ## make .venv with the locked versions
 
-dev: .venv/.dev browser ## also install what checks and tests need
+scale: .venv/.scale ## also install what PostgreSQL, Celery and Redis need (docs/scale-out.md)
+
+env: ## make .env for docker-compose.yml, with random secrets; an .env that is there stays
+	@test ! -e .env || { echo ".env is there already; remove it to make a new one"; exit 1; }
+	@umask 077; random() { head -c 32 /dev/urandom | base64 | tr '+/' '-_'; }; \
+	  while IFS= read -r line; do case "$$line" in \
+	    *=RANDOM) echo "$${line%=*}=$$(random | tr -d '=')$$(random | tr -d '=')" ;; \
+	    *=RANDOM_FERNET) echo "$${line%=*}=$$(random)" ;; \
+	    *) printf '%s\n' "$$line" ;; esac; done < .env.example > .env
+	@echo "made .env; the password of admin in Airflow is ADMIN_PASSWORD there"
+
+dev: .venv/.dev programs ## also install what checks and tests need
 
 test: dev ## run the tests (no network beyond loopback, no recorded data needed)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not real_data" $(ARGS)
@@ -50,6 +61,7 @@ bench: .venv/.bench ## print tables of speed and memory
 lock: .venv/.dev ## resolve requirements*.in anew into the lock files
 	$(BIN)/$(LOCK) --upgrade requirements-build.in -o requirements-build.lock
 	$(BIN)/$(LOCK) --upgrade requirements.in -o requirements.lock
+	$(BIN)/$(LOCK) --upgrade requirements-scale.in -o requirements-scale.lock
 	$(BIN)/$(LOCK) --upgrade requirements-dev.in -o requirements-dev.lock
 	$(BIN)/$(LOCK) --upgrade requirements-bench.in -o requirements-bench.lock
 
@@ -69,7 +81,12 @@ clean: ## remove .venv and caches; data/ stays
 	@$(UV) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: .venv/.product requirements-dev.lock
+.venv/.scale: .venv/.product requirements-scale.lock
+	@echo "installing what more machines need …"
+	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-scale.lock
+	@touch $@
+
+.venv/.dev: .venv/.scale requirements-dev.lock
 	@echo "installing what checks and tests need …"
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
 	@touch $@
@@ -79,8 +96,11 @@ clean: ## remove .venv and caches; data/ stays
 	@$(UV) install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-bench.lock
 	@touch $@
 
-browser: # Debian's chromium, for the tests that open pages
-	@command -v chromium >/dev/null || { echo "installing chromium …"; \
-	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
-	  $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq chromium >/dev/null; } \
-	  || { echo "the browser tests need chromium: install Debian's package of that name"; exit 1; }
+programs: # from Debian: chromium for tests of pages; PostgreSQL, Redis and nginx for those of docker-compose.yml
+	@missing=; for one in chromium:chromium redis-server:redis-server nginx:nginx-light wget:wget; do \
+	    PATH="$$PATH:/usr/sbin" command -v "$${one%:*}" >/dev/null || missing="$$missing $${one#*:}"; done; \
+	  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	  test -z "$$missing" || { echo "installing$$missing …"; SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
+	    $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
+	  || { echo "the tests need Debian's packages$$missing: install them"; exit 1; }

@@ -28,6 +28,7 @@ from tracker_wiring import (
     SUMMARY,
     brief,
     fail_if_a_step_failed,
+    measure,
     minute_of,
     pipeline,
     run_url,
@@ -65,6 +66,7 @@ def track_prices():
     @task(outlets=[SITE], trigger_rule="all_done")
     def publish(dag_run=None, ti=None):
         report = pipeline().publish(minute_of(dag_run), run_id=dag_run.run_id, run_url=run_url(dag_run))
+        measure(report)
         fail_if_a_step_failed(ti, "fetch", "analyze")
         return brief(report)
 

@@ -1,11 +1,13 @@
 """Check the settings and prepare Airflow's database: `python dags/tracker_setup.py`, before any component starts.
 
 Migrates it and creates the pools that the DAGs name; a pool that is there keeps the slots someone gave it.
+With `--make-buckets` also the S3 buckets of store and site, where they are missing.
 A wrong setting would make every task fail: it ends this script with 1 and a line that says how to mend it.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from datetime import UTC, datetime
@@ -18,16 +20,24 @@ POOLS = {
 
 
 def main() -> None:
-    check_settings()
+    parser = argparse.ArgumentParser(description="Check the settings and prepare Airflow's database.")
+    parser.add_argument("--make-buckets", action="store_true", help="also make the S3 buckets of store and site")
+    options = parser.parse_args()
+    check_settings(make_buckets=options.make_buckets)
     prepare_database()
 
 
-def check_settings() -> None:
+def check_settings(*, make_buckets: bool = False) -> None:
     from tracker.bootstrap import build
     from tracker.errors import TrackerError
+    from tracker.objects import make_bucket
+    from tracker.settings import Settings
 
     try:
         build(os.environ, lambda: datetime.now(UTC))  # noqa: TID251 - here the clock is read
+        settings = Settings.from_environment(os.environ)
+        for url in (settings.store_url, settings.site_url) if make_buckets else ():
+            make_bucket(url)
     except TrackerError as error:
         sys.exit(str(error))
 

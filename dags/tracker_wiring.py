@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.observability import stats
 
 from tracker.model import whole_minute
 from tracker_notifier import mail_server
@@ -93,6 +94,12 @@ def run_url(dag_run: DagRunProtocol) -> str | None:
     """Give the page of this run in Airflow's UI; None when TRACKER_AIRFLOW_URL does not say where that is."""
     root = os.environ.get("TRACKER_AIRFLOW_URL", "").rstrip("/")
     return f"{root}/dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}" if root else None
+
+
+def measure(report: dict[str, Any]) -> None:
+    """Send the figures of a minute to whoever collects Airflow's metrics: StatsD or OpenTelemetry, if any is on."""
+    for name, value in report["figures"].items():
+        stats.gauge(f"tracker.{name}", value)
 
 
 def brief(report: dict[str, Any]) -> dict[str, Any]:

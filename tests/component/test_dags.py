@@ -47,7 +47,7 @@ class FakePipeline:
 
     def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> dict[str, Any]:
         self._note("publish", minute, run_id, run_url)
-        return {"written": 3}
+        return {"written": 3, "figures": {"minute_age": 2.5, "rows": 40}}
 
     def pending(self) -> list[str]:
         return list(self.waiting)

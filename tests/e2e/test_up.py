@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from tracker.pipeline.figures import FIGURES
 from tracker.service.processes import marked, sweep
 
 pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("up")]
@@ -43,10 +44,20 @@ class Service:
             "LTC-USD",
         ]  # few: a busy machine finds a day of them at once
         watched.write_text(json.dumps({"markets": {"coinbase": markets}, "metrics": ["price", "volume_24h"]}))
+        self.statsd = socket.socket(type=socket.SOCK_DGRAM)
+        self.statsd.bind(("127.0.0.1", 0))
+        self.statsd.setblocking(False)
+        told = {
+            "TRACKER_HOME": str(home),
+            "TRACKER_METRICS": str(watched),
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_PORT": str(self.statsd.getsockname()[1]),
+            "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "tracker",
+        }
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tracker", "up", "--demo", "--port", str(port)],
-                env=environment | {"TRACKER_HOME": str(home), "TRACKER_METRICS": str(watched)},
+                env=environment | told,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -55,6 +66,15 @@ class Service:
         with suppress(URLError, OSError), urlopen(f"http://127.0.0.1:{self.port + offset}{path}", timeout=10) as answer:
             return str(answer.read().decode())
         return None
+
+    def metrics(self) -> dict[str, float]:
+        """Give the last value of each metric that came in by StatsD."""
+        found = {}
+        with suppress(BlockingIOError):
+            while True:
+                name, _, value = self.statsd.recv(4096).decode().partition(":")
+                found[name] = float(value.partition("|")[0])
+        return found
 
     def api(self, path: str) -> Any:
         return json.loads(self.get(f"/api/v2{path}") or "{}")
@@ -117,6 +137,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         one.process.kill()
         one.process.wait()
     sweep(str(one.home), patience=0.0)
+    one.statsd.close()
 
 
 def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service) -> None:
@@ -134,6 +155,10 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service
         f"/api/v2/dags/track_prices/dagRuns/{run['dag_run_id'].replace('+', '%2B')}/taskInstances/publish/logs/1"
     )
     assert "Done. Returned value" in (log or "")
+
+    metrics = service.metrics()
+    assert set(metrics) == {f"airflow.tracker.{name}" for name in FIGURES}
+    assert metrics["airflow.tracker.rows"] == 10
 
     assert only_loopback(service)
     secrets = json.loads((service.home / "airflow" / "secrets.json").read_text()).values()

@@ -14,7 +14,7 @@ from tracker.alerts import AlertRule, Evaluation, Transition, evaluate, history
 from tracker.coverage import ExchangeCoverage, cover
 from tracker.frames import SAMPLES
 from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Problem, whole_hour
-from tracker.site import About, Feed, Status, Step, render
+from tracker.site import About, Feed, Figure, Status, Step, render
 from tracker.stats import summarise
 
 NOW = datetime(2026, 11, 23, 22, 10, tzinfo=UTC)
@@ -38,6 +38,7 @@ STATUS = Status(
         Feed("kraken", 0, 0, 0, 10.01, "kraken, 22:10: HTTP 503; waits a minute"),
     ),
     steps=(Step("fetch", 1.42), Step("analyze", 0.36), Step("publish", 0.91)),
+    figures=(Figure("minute_age", "Seconds from the minute to its readable index", 3.12),),
     outbox_depth=1,
     oldest_unsent=NOW - timedelta(minutes=4),
     mail_configured=True,

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tracker import cli
+from tests.support.docs import PAGES
+from tracker import errors
 from tracker.settings import ROOT
-
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -19,15 +18,10 @@ def test_every_link_of_a_page_leads_somewhere(page: Path):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_of_a_page_is_one_that_the_command_line_takes(page: Path):
-    shell = "\n".join(re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
-    lines = [
-        line.split(" #")[0].rstrip("& ") for line in shell.splitlines() if re.match(r"\s*\.venv/bin/tracker ", line)
-    ]
-    for line in lines:
-        words = [word.strip("'") for word in line.split()[1:]]
-        cli._parser().parse_args(words)
+def test_troubleshooting_explains_every_error_a_person_can_meet():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    kinds = {one.__name__ for one in vars(errors).values() if isinstance(one, type)}
+    assert kinds - {"TrackerError", "RetriableError"} <= set(re.findall(r"`(\w+)`", page))
 
 
 def test_every_make_target_of_the_pages_is_in_the_makefile():

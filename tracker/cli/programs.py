@@ -12,10 +12,11 @@ from tracker.cli.options import Commands, now
 
 
 def add(commands: Commands) -> None:
-    one = commands.add(
-        "simulate", _simulate, "serve simulated exchanges over HTTP on this machine", "It listens on 127.0.0.1 only."
-    )
+    one = commands.add("simulate", _simulate, "serve simulated exchanges over HTTP on this machine")
     one.add_argument("--port", type=int, default=8083, metavar="P", help="where to listen (default: 8083)")
+    one.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="for whom: 0.0.0.0 is everybody (default: 127.0.0.1)"
+    )
     one.add_argument(
         "--seed", type=int, default=1, metavar="N", help="the same seed gives the same markets (default: 1)"
     )
@@ -78,7 +79,10 @@ def _simulate(options: argparse.Namespace) -> int:
         many=options.many,
     )
     serve(
-        options.port, simulation, ready=lambda url: print(f"simulated exchanges at {url}; Ctrl-C ends it", flush=True)
+        options.port,
+        simulation,
+        host=options.host,
+        ready=lambda url: print(f"simulated exchanges at {url}; Ctrl-C ends it", flush=True),
     )
     return 0
 

@@ -127,6 +127,17 @@ class Objects:
         return self._backend
 
 
+def make_bucket(url: str) -> None:
+    """Make the bucket of an s3:// URL, where it is missing; other places need none.
+
+    Raises ConfigError when the server refuses, StoreUnavailable when it does not answer.
+    """
+    if urlsplit(url).scheme == "s3":
+        from tracker.objects.remote import make_bucket
+
+        make_bucket(urlsplit(url).netloc)
+
+
 def _opener(url: str) -> Callable[[], Backend]:
     """Choose the backend by the URL. ConfigError names a URL that is none of ours."""
     parts = urlsplit(url)

@@ -12,10 +12,11 @@ from tracker.alerts import Evaluation, State, recipients
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
 from tracker.errors import TrackerError
-from tracker.model import DAY, HOUR, Market, Problem, iso, whole_hour
+from tracker.model import DAY, HOUR, MINUTE, Market, Problem, iso, whole_hour
 from tracker.pipeline.analyze import Analyze
+from tracker.pipeline.figures import FIGURES, figures
 from tracker.pipeline.parts import Report, seconds
-from tracker.site import Feed, Status, Step, market_paths, render
+from tracker.site import Feed, Figure, Status, Step, market_paths, render
 from tracker.stats import summarise
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Publish(Analyze):
         every = max(1, min(LONGEST_CADENCE, -(-len(markets) // MARKETS_A_MINUTE)))
         known = frozenset(self.bucket.known()) if every > 1 else frozenset()
         due = _due(markets, minute, every, evaluation, known)
+        status = self._status(minute, window)
         pages = render(
             summary,
             window,
@@ -55,19 +57,21 @@ class Publish(Analyze):
             minute,
             rules=self.rules,
             transitions=transitions,
-            status=self._status(minute, window),
+            status=status,
             about=replace(self.about.of_run(run_id, run_url), market_seconds=60 * every),
             hour_ago=self.store.read_summary(minute - HOUR),
             due=due,
         )
         keep = known.intersection(path for market in markets if market not in due for path in market_paths(market))
         published = self.bucket.publish(pages, minute, keep)
+        ended = self.clock()
         report = {
             "minute": iso(minute),
             "began": iso(began),
-            "seconds": seconds(self.clock() - began),
+            "seconds": seconds(ended - began),
             "pages": len(pages),
             **published.report(),
+            "figures": figures(minute, began, ended, status.outbox_depth, self.store.read_reports(minute)),
         }
         self.store.write_report(minute, "publish", report)
         if self.ping is not None and not published.older and self._is_good(minute):
@@ -83,6 +87,7 @@ class Publish(Analyze):
         """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
         reports = self.store.read_reports(minute)
         feeds = reports.get("fetch", {}).get("feeds", [])
+        before = self.store.read_reports(minute - MINUTE).get("publish", {}).get("figures", {})
         backlog = self.outbox.backlog(self.clock())
         problems = [Problem(one["where"], one["what"]) for feed in feeds for one in feed["problems"]]
         coverage = []
@@ -98,6 +103,7 @@ class Publish(Analyze):
                 Feed(one["exchange"], one["markets"], one["got"], one["rows"], one["seconds"], one["error"])
                 for one in feeds
             ),
+            figures=tuple(Figure(name, FIGURES[name], value) for name, value in before.items() if name in FIGURES),
             steps=tuple(Step(name, reports[name]["seconds"]) for name in STEPS if name in reports),
             outbox_depth=backlog.waiting,
             oldest_unsent=backlog.oldest,

@@ -87,12 +87,12 @@ class _Service:
             tick = self._child("first-page", [*TRACKER, "tick"], keep=False)
             self._wait("the first page", lambda: tick.code is not None)
             self._complain(tick)
-        self._wait("Airflow", lambda: not unwell(self.ports.api))
+        self._wait("Airflow", lambda: not unwell(self.ports.url(self.ports.api)))
         self._addresses(demo=demo)
 
     def run(self) -> None:
         """Keep everything running: what hangs is restarted like what died, and old runs are forgotten each day."""
-        patience = Patience(lambda: unwell(self.ports.api))
+        patience = Patience(lambda: unwell(self.ports.url(self.ports.api)))
         tidy_at = time.monotonic() + HOUSEKEEPING_FIRST
         while True:
             look_at = time.monotonic() + LOOK_EVERY
@@ -122,7 +122,8 @@ class _Service:
         ]
 
     def _sinks_answer(self) -> bool:
-        return get(self.ports.simulator, "/time") is not None and get(self.ports.mailbox, "/") is not None
+        looked_at = (f"{self.ports.url(self.ports.simulator)}/time", f"{self.ports.url(self.ports.mailbox)}/")
+        return all(get(one) is not None for one in looked_at)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         """Wait for a step of the start-up and say how long after the start it was done."""
@@ -152,9 +153,9 @@ class _Service:
         public = self.environment.get("TRACKER_PUBLIC_URL")
         self.say("")
         self.say(f"  site      {public + '/' if public else self.environment['TRACKER_SITE_URL']}")
-        self.say(f"  Airflow   http://127.0.0.1:{self.ports.api}/")
+        self.say(f"  Airflow   {self.ports.url(self.ports.api)}/")
         if demo:
-            mails = f"http://127.0.0.1:{self.ports.mailbox}/"
+            mails = f"{self.ports.url(self.ports.mailbox)}/"
             self.say(f"  mails     {mails} (the first in about 4 minutes, when SOL-USD jumps)")
         self.say(f"  logs      {self.home.logs}")
         self.say("")

@@ -67,6 +67,10 @@ class Ports:
     def mailbox(self) -> int:
         return self.api + 5
 
+    @staticmethod
+    def url(port: int) -> str:
+        return f"http://{LOCAL}:{port}"
+
     def check(self, *, demo: bool) -> None:
         """Raise ConfigError naming the first port that is taken and, when it can be told, by whom."""
         if not 1024 <= self.api <= 65_530:
@@ -78,7 +82,7 @@ class Ports:
             with socket.socket() as one:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    one.bind(("127.0.0.1", port))
+                    one.bind((LOCAL, port))
                 except OSError:
                     hint = f"stop it, or move all ports together with --port {self.api + 100}"
                     raise ConfigError(f"port {port} (for {what}) is taken{_taken_by(port)}: {hint}") from None
@@ -171,7 +175,7 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
 
     Paths become absolute. TRACKER_PUBLIC_URL and TRACKER_AIRFLOW_URL follow from the port.
     """
-    ui = f"http://127.0.0.1:{ports.api}"
+    ui = ports.url(ports.api)
     site = _absolute(given.get("TRACKER_SITE_URL") or str(home.path / "site"))
     defaults = {
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -207,9 +211,9 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
     if _is_local(site):
         defaults["TRACKER_PUBLIC_URL"] = f"{ui}/site"
     if demo:
-        market = f"http://127.0.0.1:{ports.simulator}"
+        market = ports.url(ports.simulator)
         plain = {"disable_ssl": True, "disable_tls": True, "timeout": 10, "from_email": "tracker@example.com"}
-        mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": ports.smtp, "extra": plain}
+        mail = {"conn_type": "smtp", "host": LOCAL, "port": ports.smtp, "extra": plain}
         exchanges = ("COINBASE", "COINBASE_ADVANCED", "KRAKEN", "BINANCE")
         defaults |= {f"TRACKER_{name}_URL": market for name in exchanges}
         defaults |= {"TRACKER_MAIL_TO": "you@example.com", "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(mail)}

@@ -1,4 +1,4 @@
-"""The simulated exchanges as an HTTP server on 127.0.0.1."""
+"""The simulated exchanges as an HTTP server, on 127.0.0.1 unless another address is asked for."""
 
 from __future__ import annotations
 
@@ -219,12 +219,12 @@ def _date(at: datetime) -> str:
     return format_datetime(at, usegmt=True)
 
 
-def listen(port: int) -> socket.socket:
-    """Open the port on 127.0.0.1, 0 for any free one; ConfigError when it is taken."""
+def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Open the port, 0 for any free one; ConfigError when it is taken."""
     try:
-        return socket.create_server(("127.0.0.1", port))
+        return socket.create_server((host, port))
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"cannot listen on port {port}: {error}; choose another with --port") from error
+        raise ConfigError(f"cannot listen on port {port} of {host}: {error}; choose another with --port") from error
 
 
 def server(simulation: Simulation) -> uvicorn.Server:
@@ -252,12 +252,14 @@ def server(simulation: Simulation) -> uvicorn.Server:
     )
 
 
-def serve(port: int, simulation: Simulation, *, ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    port: int, simulation: Simulation, *, host: str = "127.0.0.1", ready: Callable[[str], None] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is called with the base URL when the port is open.
 
     Raises ConfigError when the port is taken.
     """
-    with listen(port) as door, suppress(KeyboardInterrupt):
+    with listen(port, host) as door, suppress(KeyboardInterrupt):
         if ready:
-            ready(f"http://127.0.0.1:{door.getsockname()[1]}")
+            ready(f"http://{host}:{door.getsockname()[1]}")
         server(simulation).run(sockets=[door])

@@ -218,6 +218,7 @@ def status(content: Content) -> bytes:
                 for feed in now.feeds
             ],
             "problems": [{"where": one.where, "what": one.what} for one in now.problems],
+            "figures_of_the_minute_before": {one.name: one.value for one in now.figures},
             "steps": [{"name": step.name, "seconds": step.seconds} for step in now.steps],
             "outbox": {
                 "depth": now.outbox_depth,

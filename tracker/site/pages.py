@@ -64,6 +64,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of the minute before, as the metrics have it; `what` names it for a reader."""
+
+    name: str
+    what: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How the last run went and what waits; all from the steps' own reports."""
 
@@ -77,6 +86,7 @@ class Status:
     silences: tuple[Silence, ...] = ()
     mail_configured: bool = False
     coverage: tuple[ExchangeCoverage, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

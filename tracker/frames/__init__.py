@@ -4,7 +4,7 @@ Importing and using this package imports pyarrow and numpy, never pandas: `pa.ar
 `to_pylist` of times would, at a second of import in every task process.
 """
 
-from tracker.frames.buffers import coded, instants, micros, micros_of, numbers
+from tracker.frames.buffers import coded, instants, micros, micros_of, numbers, words_of
 from tracker.frames.merging import merged
 from tracker.frames.samples import (
     LEAST,
@@ -47,4 +47,5 @@ __all__ = [
     "series_table",
     "summary_rows",
     "summary_table",
+    "words_of",
 ]

@@ -36,7 +36,8 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def instants(column: pa.ChunkedArray) -> list[Any]:
     """Give a column of times as datetimes in UTC, null as None."""
-    return [None if us is None else instant(us) for us in column.cast(pa.int64()).to_pylist()]
+    found = [us for chunk in column.chunks for us in chunk.view(pa.int64()).to_pylist()]
+    return [None if us is None else instant(us) for us in found]
 
 
 def coded(table: pa.Table, name: str) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[str]]:
@@ -49,6 +50,28 @@ def coded_column(column: pa.ChunkedArray) -> tuple[np.ndarray[Any, np.dtype[np.i
     whole = column.unify_dictionaries().combine_chunks()
     chunk = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
     return codes_of(chunk), chunk.dictionary.to_pylist()
+
+
+def words_of(table: pa.Table, name: str) -> list[str]:
+    """Give the words that occur in a dictionary column of a table, each once."""
+    codes, words = coded(table, name)
+    return [words[code] for code in np.flatnonzero(np.bincount(codes, minlength=len(words)))]
+
+
+def chosen(table: pa.Table, rows: np.ndarray[Any, Any]) -> pa.Table:
+    """Give the rows of those numbers; all columns are texts by dictionary, or 8 bytes wide, and without nulls.
+
+    `take` does so too, and imports pyarrow.compute: a tenth of a second in a process that needs nothing else of it.
+    """
+    arrays = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.type == TEXT:
+            codes, words = coded(table, name)
+            arrays.append(dictionary_column(codes[rows], words))
+        else:
+            data = pa.py_buffer(_view(column, np.int64)[rows])
+            arrays.append(pa.Array.from_buffers(column.type, len(rows), [None, data]))
+    return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
 def instant(us: int) -> datetime:
@@ -115,11 +138,6 @@ def number_column(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
 
 def int32s(values: array[int] | np.ndarray[Any, Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
-
-
-def int64s(values: Sequence[int] | np.ndarray[Any, Any]) -> pa.Array:
-    numbers = np.ascontiguousarray(values, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def sorted_words(column: pa.DictionaryArray) -> pa.DictionaryArray:

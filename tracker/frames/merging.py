@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from tracker.frames.buffers import (
     TEXT,
+    chosen,
     coded,
     coded_column,
     codes_of,
     compact,
     dictionary_column,
-    int64s,
     is_word,
     micros_of,
     sorted_words,
@@ -50,6 +50,7 @@ def _sorted(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     series = codes["market"].astype(np.int64) * len(columns["metric"].dictionary) + codes["metric"]
     minute = micros_of(table["minute"])
     arrays = [columns[name] if name in columns else table[name].chunk(0) for name in schema.names]
+    table = pa.Table.from_arrays(arrays, schema=schema)
     if not _in_order(series, minute):
         order = _order(series, minute)
         series, minute = series[order], minute[order]
@@ -57,8 +58,8 @@ def _sorted(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
         if same.any():
             polled = is_word(columns["origin"], Origin.POLL)[order] if "origin" in columns else same[:0]
             order = order[_winners(same, polled)]
-        arrays = [one.take(int64s(order)) for one in arrays]
-    arrays = [compact(one) if pa.types.is_dictionary(one.type) else one for one in arrays]
+        table = chosen(table, order)
+    arrays = [compact(one.chunk(0)) if one.type == TEXT else one for one in table.columns]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -14,13 +14,13 @@ from tracker.frames.buffers import (
     TEXT,
     TIME,
     are_word,
+    chosen,
     coded,
     codes_of,
     float_column,
     instant,
     instants,
     int32s,
-    int64s,
     micros,
     micros_of,
     numbers,
@@ -135,7 +135,7 @@ def between(table: pa.Table, start: datetime, end: datetime, markets: Iterable[M
         wanted = {str(market) for market in markets}
         codes, words = coded(table, "market")
         keep &= np.array([word in wanted for word in words], bool)[codes]
-    return table if keep.all() else table.take(int64s(np.flatnonzero(keep)))
+    return table if keep.all() else chosen(table, np.flatnonzero(keep))
 
 
 def from_none_of(table: pa.Table, source: Callable[[Market, Origin, datetime], bool]) -> pa.Table:
@@ -156,14 +156,13 @@ def from_none_of(table: pa.Table, source: Callable[[Market, Origin, datetime], b
     sample = {market.exchange: market for market in markets}
     asked = [not source(sample[exchanges[e]], origins[o], instant(us)) for e, o, us in kinds.T.tolist()]
     keep = np.array(asked)[kind.reshape(-1)]
-    return table if keep.all() else table.take(int64s(np.flatnonzero(keep)))
+    return table if keep.all() else chosen(table, np.flatnonzero(keep))
 
 
 def one(table: pa.Table, series: Series) -> pa.Table:
     """Keep the rows of one series of a table of samples."""
-    market, metric = str(series.market), series.metric.value
-    pairs = zip(texts_of(table, "market"), texts_of(table, "metric"), strict=True)
-    return table.take(int64s([row for row, pair in enumerate(pairs) if pair == (market, metric)]))
+    keep = are_word(table["market"], str(series.market)) & are_word(table["metric"], series.metric.value)
+    return chosen(table, np.flatnonzero(keep))
 
 
 def minutes_of(table: pa.Table) -> list[datetime]:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from tracker.errors import Conflict, CorruptObject, PermanentError
-from tracker.frames import SAMPLES, SUMMARY, between, check_samples, merged, minutes_of
+from tracker.frames import SAMPLES, SUMMARY, between, check_samples, merged, minutes_of, words_of
 from tracker.model import DAY, HOUR, MINUTE, Listing, Market, MarketStatus, Origin, Retention, iso, whole_hour
 from tracker.objects import Objects
 from tracker.store import layout, parquet
@@ -180,7 +180,7 @@ def _own(samples: pa.Table, exchange: str, first: datetime, last: datetime) -> N
     for minute in minutes_of(samples):
         if not first <= minute <= last:
             raise PermanentError(f"{exchange}: a sample of {iso(minute)} does not belong to {iso(first)}")
-    for market in samples["market"].unique().to_pylist():
+    for market in words_of(samples, "market"):
         if Market.parse(market).exchange != exchange:
             raise PermanentError(f"{market} is not a market of {exchange}, whose object it was to go into")
 

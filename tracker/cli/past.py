@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +14,11 @@ from tracker.model import DAY, HOUR, POLL_WITHIN, iso, whole_hour, whole_minute
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tracker.ports import Store
+
+SAMPLE_COLUMNS = ("market", "metric", "minute", "value", "observed_at", "origin")
+"""As `frames.SAMPLES` has them, said here so that --help need not import Arrow."""
 
 
 def add(commands: Commands) -> None:
@@ -34,7 +40,12 @@ def add(commands: Commands) -> None:
         "expire", _expire, "delete what the retention settings no longer cover", "See TRACKER_KEEP_* in the docs."
     )
 
-    one = commands.add("read", _read, "write stored samples to standard output")
+    one = commands.add(
+        "read",
+        _read,
+        "write stored samples to standard output",
+        "Hour by hour: a year takes no more memory than a day.",
+    )
     takes_span(one)
     one.add_argument(
         "--series",
@@ -42,7 +53,9 @@ def add(commands: Commands) -> None:
         metavar="S",
         help="coinbase:BTC-USD, or its price as coinbase:BTC-USD/price; again for more (default: all)",
     )
+    one.add_argument("--columns", metavar="C,…", help=f"some of {','.join(SAMPLE_COLUMNS)} (default: all)")
     one.add_argument("--format", choices=("table", "csv", "parquet", "json"), default="table")
+    one.add_argument("--store", metavar="URL", help="a folder or s3://bucket/prefix (default: TRACKER_STORE_URL)")
 
 
 def _backfill(options: argparse.Namespace) -> int:
@@ -87,14 +100,33 @@ def _read(options: argparse.Namespace) -> int:
     from tracker.reading import select, write_samples
 
     start, end = span(options)
-    write_samples(select(product().store, options.series, start, end), options.format, sys.stdout)
+    columns = options.columns.split(",") if options.columns else []
+    tables = select(_store(options.store), options.series or (), start, end, columns)
+    write_samples(tables, options.format, columns or SAMPLE_COLUMNS, sys.stdout)
     return 0
 
 
-def samples_as_frame(series: Sequence[str], start: datetime | str | None, end: datetime | str | None) -> pd.DataFrame:
+def _store(url: str | None) -> Store:
+    """Open the store of that URL, by default the one that TRACKER_STORE_URL names."""
+    from tracker.settings import Settings
+    from tracker.store import ParquetStore
+
+    return ParquetStore(url or Settings.from_environment(os.environ).store_url)
+
+
+def samples_as_frame(
+    series: Sequence[str],
+    start: datetime | str | None,
+    end: datetime | str | None,
+    columns: Sequence[str],
+    store: str | None,
+) -> pd.DataFrame:
     """Give stored samples as a DataFrame; see `tracker.read`."""
+    from tracker.frames import SAMPLES, merged
     from tracker.reading import select
 
     until = instant(end) if end is not None else now()
     since = instant(start) if start is not None else until - DAY
-    return select(product().store, series, since, until).to_pandas()
+    needed = [name for name in SAMPLES.names if name in {"market", "metric", "minute", *columns}] if columns else ()
+    table = merged(list(select(_store(store), series, since, until, needed)))
+    return (table.select(list(columns)) if columns else table).to_pandas()

@@ -4,7 +4,7 @@ Importing and using this package imports pyarrow and numpy, never pandas: `pa.ar
 `to_pylist` of times would, at a second of import in every task process.
 """
 
-from tracker.frames.buffers import coded, instants, micros, micros_of, numbers, words_of
+from tracker.frames.buffers import coded, instants, micros, micros_of, numbers, words_at, words_of
 from tracker.frames.merging import merged
 from tracker.frames.samples import (
     LEAST,
@@ -16,6 +16,7 @@ from tracker.frames.samples import (
     check_samples,
     from_none_of,
     minutes_of,
+    of_series,
     one,
     samples_of,
     samples_table,
@@ -41,11 +42,13 @@ __all__ = [
     "micros_of",
     "minutes_of",
     "numbers",
+    "of_series",
     "one",
     "samples_of",
     "samples_table",
     "series_table",
     "summary_rows",
     "summary_table",
+    "words_at",
     "words_of",
 ]

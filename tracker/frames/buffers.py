@@ -78,8 +78,8 @@ def instant(us: int) -> datetime:
     return _EPOCH + us * _MICROSECOND
 
 
-def texts_of(table: pa.Table, name: str) -> list[str]:
-    """Give a dictionary column as strings."""
+def words_at(table: pa.Table, name: str) -> list[str]:
+    """Give a dictionary column as strings, row by row."""
     found: list[str] = []
     for chunk in table[name].chunks:
         words = chunk.dictionary.to_pylist()
@@ -114,9 +114,7 @@ def text_column(texts: Sequence[str]) -> pa.DictionaryArray:
 
 def string_column(texts: Sequence[str]) -> pa.Array:
     data = [text.encode() for text in texts]
-    ends = array("i", [0])
-    for one in data:
-        ends.append(ends[-1] + len(one))
+    ends = np.cumsum([0, *map(len, data)], dtype=np.int32)
     return pa.Array.from_buffers(pa.string(), len(data), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(data))])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,8 @@ from tracker.frames.buffers import (
     numbers,
     string_column,
     text_column,
-    texts_of,
     time_column,
+    words_at,
 )
 from tracker.model import Market, Metric, Origin, Sample, Series
 
@@ -92,14 +92,14 @@ def samples_of(table: pa.Table) -> list[Sample]:
     """Give the rows of a table of samples as values, in the order of the table."""
     series = [
         Series(Market.parse(market), Metric(metric))
-        for market, metric in zip(texts_of(table, "market"), texts_of(table, "metric"), strict=True)
+        for market, metric in zip(words_at(table, "market"), words_at(table, "metric"), strict=True)
     ]
     rest = zip(
         series,
         instants(table["minute"]),
         table["value"].to_pylist(),
         instants(table["observed_at"]),
-        map(Origin, texts_of(table, "origin")),
+        map(Origin, words_at(table, "origin")),
         strict=True,
     )
     return [Sample(*row) for row in rest]
@@ -118,7 +118,7 @@ def check_samples(table: pa.Table) -> None:
     bad = np.flatnonzero(~size_ok | (minutes % _MINUTE_US != 0))
     if len(bad):
         row = table.slice(int(bad[0]), 1)
-        name = f"{texts_of(row, 'market')[0]} {texts_of(row, 'metric')[0]}"
+        name = f"{words_at(row, 'market')[0]} {words_at(row, 'metric')[0]}"
         raise PermanentError(
             f"{name} at {instants(row['minute'])[0]}: {float(values[bad[0]])!r} is not a value of a whole minute "
             f"(finite, {LEAST:g} to {MOST:g}{', or 0' if not price[bad[0]] else ''}); nothing was written"
@@ -159,10 +159,17 @@ def from_none_of(table: pa.Table, source: Callable[[Market, Origin, datetime], b
     return table if keep.all() else chosen(table, np.flatnonzero(keep))
 
 
+def of_series(table: pa.Table, wanted: Mapping[Market, Collection[str]]) -> pa.Table:
+    """Keep the rows of those metrics of those markets."""
+    (market, markets), (metric, metrics) = coded(table, "market"), coded(table, "metric")
+    asked = {str(one): kinds for one, kinds in wanted.items()}
+    keep = np.array([[kind in asked.get(one, ()) for kind in metrics] for one in markets], bool)
+    return chosen(table, np.flatnonzero(keep[market, metric])) if table.num_rows else table
+
+
 def one(table: pa.Table, series: Series) -> pa.Table:
     """Keep the rows of one series of a table of samples."""
-    keep = are_word(table["market"], str(series.market)) & are_word(table["metric"], series.metric.value)
-    return chosen(table, np.flatnonzero(keep))
+    return of_series(table, {series.market: [series.metric.value]})
 
 
 def minutes_of(table: pa.Table) -> list[datetime]:

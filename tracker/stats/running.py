@@ -26,7 +26,7 @@ Flags = NDArray[np.bool_]
 
 _MINUTE = 60_000_000  # microseconds
 _CELLS = 2_000_000  # of a grid: bounds the memory for tables of a whole day
-_METRICS = sorted(Metric)
+_METRICS = sorted(metric.value for metric in Metric)
 
 
 class _Row(IntEnum):
@@ -71,7 +71,7 @@ class Running:
             self.add(between(table, self._at - DAY, self._at))
             return
         series = self._numbers(rows.words)[rows.market[rows.bounds[:-1]]] * len(_METRICS)
-        series += np.array([_METRICS.index(Metric(one)) for one in rows.kinds])[rows.metric[rows.bounds[:-1]]]
+        series += np.array([_METRICS.index(one) for one in rows.kinds])[rows.metric[rows.bounds[:-1]]]
         for block in rows.blocks(series):
             where = _neighbours(block.series)
             state = self._state[:, where]
@@ -92,8 +92,8 @@ class Running:
     def summary(self) -> pa.Table:
         """Give the summary (`frames.SUMMARY`)."""
         known = np.flatnonzero(self._state[_Row.N])
-        markets = list(self._markets)
-        names = [(markets[one // len(_METRICS)], _METRICS[one % len(_METRICS)].value) for one in known.tolist()]
+        every = [(market, metric) for market in self._markets for metric in _METRICS]
+        names = [every[one] for one in known.tolist()]
         columns = _statistics(self._state[:, known], self._minute)
         metric = known % len(_METRICS)
         columns["rank"] = _ranks(metric, columns["stdev_24h"])

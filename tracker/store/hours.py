@@ -97,10 +97,13 @@ class Hours:
         Each table is sorted, with one row per (series, minute); it has the `columns`, and may hold rows outside the
         range. `exchanges` (as `layout.safe_name`) leaves out the inputs of others, where inputs are read.
         """
-        wanted = _Wanted(start, end, tuple(columns), exchanges)
+        wanted, hours = _Wanted(start, end, tuple(columns), exchanges), self._listed(start, end)
+        open_ = [hours.pop()] if hours and not hours[-1].sealed else []
         with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(_DECODED) as decoders:
-            fetched = ahead(fetchers, self._with_sealed, self._listed(start, end), _FETCHED)
+            begun = [decoders.submit(self._table, one, None, wanted) for one in open_]  # the longest, so the first
+            fetched = ahead(fetchers, self._with_sealed, hours, _FETCHED)
             yield from ahead(decoders, lambda one: self._table(*one, wanted), fetched, _DECODED)
+            yield from (one.result() for one in begun)
 
     def seal(self, hour: datetime) -> Sealed:
         """Build the object of an hour from its inputs and check that they are still the same afterwards.

@@ -35,7 +35,7 @@ def seal_hours():
         until = minute_of(dag_run) - timedelta(minutes=3)  # exchanges publish a candle a little after its end
         return brief(pipeline().repair(until))
 
-    @task(outlets=[PRICES], pool="history", trigger_rule="all_done")
+    @task(inlets=[PRICES], outlets=[PRICES], pool="history", trigger_rule="all_done")
     def seal(dag_run=None):
         gently()
         return brief(pipeline().seal(minute_of(dag_run)))

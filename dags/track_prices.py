@@ -15,7 +15,6 @@ Mails leave by `deliver_alerts` and cannot hold up the next minute. For the past
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
-from airflow.sdk.exceptions import AirflowSkipException
 
 from tracker_telling import LATE_MINUTE, TELL_OPERATOR
 from tracker_wiring import (
@@ -32,6 +31,7 @@ from tracker_wiring import (
     minute_of,
     pipeline,
     run_url,
+    skip_if_late,
 )
 
 
@@ -52,18 +52,17 @@ def track_prices():
     @task(outlets=[PRICES], pool="fetch", retries=2)
     def fetch(dag_run=None):
         report = pipeline().fetch(minute_of(dag_run))
-        if report["late"]:
-            raise AirflowSkipException(f"{report['minute']} is too long ago to be polled; candles fill it")
+        skip_if_late(report)
         return brief(report)
 
-    @task(outlets=[SUMMARY, ALERTS_QUEUED], trigger_rule="all_done")
+    @task(inlets=[PRICES], outlets=[SUMMARY, ALERTS_QUEUED], trigger_rule="all_done")
     def analyze(dag_run=None, outlet_events=None):
         report = pipeline().analyze(minute_of(dag_run), run_url=run_url(dag_run))
         if report["queued"]:
             outlet_events[ALERTS_QUEUED].add(ALERTS, extra={"mails": report["queued"]})
         return brief(report)
 
-    @task(outlets=[SITE], trigger_rule="all_done")
+    @task(inlets=[SUMMARY, ALERTS], outlets=[SITE], trigger_rule="all_done")
     def publish(dag_run=None, ti=None):
         report = pipeline().publish(minute_of(dag_run), run_id=dag_run.run_id, run_url=run_url(dag_run))
         measure(report)

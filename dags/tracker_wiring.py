@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.observability import stats
 
 from tracker.model import whole_minute
@@ -96,6 +96,12 @@ def run_url(dag_run: DagRunProtocol) -> str | None:
     return f"{root}/dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}" if root else None
 
 
+def skip_if_late(report: dict[str, Any]) -> None:
+    """End the task as skipped when its minute was no longer polled."""
+    if report["late"]:
+        raise AirflowSkipException(f"{report['minute']} is too long ago to be polled; candles fill it")
+
+
 def measure(report: dict[str, Any]) -> None:
     """Send the figures of a minute to whoever collects Airflow's metrics: StatsD or OpenTelemetry, if any is on."""
     for name, value in report["figures"].items():
@@ -117,8 +123,17 @@ def fail_if_a_step_failed(ti: RuntimeTaskInstanceProtocol, *steps: str) -> None:
 
 def span_of(dag_run: DagRunProtocol, params: dict[str, Any]) -> tuple[datetime, datetime]:
     """Give the range a run of history is about, (start, end]: what the form says, else the run's data interval."""
-    asked = [datetime.fromisoformat(params[key]) if params.get(key) else None for key in ("start", "end")]
+    asked = [_instant(params[key]) if params.get(key) else None for key in ("start", "end")]
     start, end = asked[0] or dag_run.data_interval_start, asked[1] or dag_run.data_interval_end
     if start is None or end is None or start >= end:
         raise AirflowFailException(f"no range: start is {start}, end is {end}; give both, and start before end")
     return whole_minute(start), whole_minute(end)
+
+
+def _instant(text: str) -> datetime:
+    """Read what a person typed into the form; without a zone it is UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise AirflowFailException(f"{text!r} is not ISO 8601, as 2026-11-23T22:10Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,13 +1,15 @@
-"""The site inside Airflow's UI, and links from a task to the page it wrote.
+"""The site inside Airflow's UI, and links from a task to the page and to the object it wrote.
 
 Every Airflow process imports this file: nothing heavy on top, and no store is opened here.
 The site is mounted under /site of the API server when it lies in a folder; when it lies in a bucket, the entry
-in the side bar leads to TRACKER_PUBLIC_URL. What is mounted needs no login, like the public site it is.
+in the side bar leads to TRACKER_PUBLIC_URL. It needs no login, like the public site it is. Stored samples are read
+under /store, by people who are logged in.
 """
 
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +19,11 @@ from airflow.sdk import BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
+HOUR = timedelta(hours=1)
 MOUNT = "/site"
+STORE = "/store"
+SHOWN = ("minute", "candles", "hour", "summary")
+"""The folders of the store that people may look into from here; mails and alerts are not among them."""
 
 PAGES = {
     ("track_prices", "fetch"): "status.html",
@@ -25,7 +31,21 @@ PAGES = {
     ("track_prices", "publish"): "index.html",
     ("deliver_alerts", "pending"): "alerts.html",
     ("deliver_alerts", "alert"): "alerts.html",
+    ("seal_hours", "repair"): "status.html",
+    ("seal_hours", "seal"): "status.html",
+    ("load_history", "load"): "status.html",
+    ("housekeeping", "expire"): "status.html",
 }
+
+OBJECTS = {
+    ("track_prices", "fetch"): "minute/date={0:%Y-%m-%d}/hour={0:%H}/{0:%H%M}-",
+    ("track_prices", "analyze"): "summary/date={0:%Y-%m-%d}/hour={0:%H}/{0:%H%M}.parquet",
+    ("seal_hours", "repair"): "candles/date={0:%Y-%m-%d}/",
+    ("seal_hours", "seal"): "hour/date={1:%Y-%m-%d}/hour={1:%H}/hour.parquet",
+    ("load_history", "load"): "candles/date={2:%Y-%m-%d}/",
+}
+"""Where a task's object lies, by {0} its minute, {1} the hour before it, {2} the day its data interval begins with;
+what ends in - or / is the beginning of several."""
 
 
 def local_folder(url: str) -> str | None:
@@ -37,6 +57,7 @@ def local_folder(url: str) -> str | None:
 
 
 FOLDER = local_folder(os.environ.get("TRACKER_SITE_URL") or "data/site")
+STORE_URL = os.environ.get("TRACKER_STORE_URL") or "data/store"
 HOME = MOUNT if FOLDER else os.environ.get("TRACKER_PUBLIC_URL", "").rstrip("/")
 
 
@@ -84,6 +105,50 @@ class WithSlash:
         return await send({"type": "http.response.body"})
 
 
+class Store:
+    """An ASGI application that reads the store for people who are logged in. Made at the first request, as Site is."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.app is None:
+            self.app = store_app(self.url)
+        await self.app(scope, receive, send)
+
+
+def store_app(url: str) -> Any:
+    """Serve objects by their path, and the list of those whose paths begin with what ends in - or /."""
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi import Depends, FastAPI, HTTPException
+    from fastapi.responses import JSONResponse, Response
+
+    from tracker.errors import TrackerError
+    from tracker.objects import Objects
+
+    app, objects = FastAPI(openapi_url=None), Objects(url)
+
+    @app.get("/{path:path}", dependencies=[Depends(get_user)], response_model=None)
+    def read(path: str) -> Response:
+        folder, _, start = path.rpartition("/")
+        if path.partition("/")[0] not in SHOWN:
+            raise HTTPException(404, f"only {', '.join(SHOWN)} are shown here")
+        try:
+            if path.endswith(("-", "/")):
+                found = [one.path for one in objects.list(folder) if one.path.rpartition("/")[2].startswith(start)]
+                return JSONResponse([f"{STORE}/{one}" for one in found])
+            data = objects.get(path)
+        except TrackerError as error:
+            raise HTTPException(502, str(error)) from error
+        if data is None:
+            raise HTTPException(404, f"there is no {path}")
+        name = f'attachment; filename="{path.replace("/", "_")}"'
+        return Response(data, media_type="application/vnd.apache.parquet", headers={"Content-Disposition": name})
+
+    return app
+
+
 class PageLink(BaseOperatorLink):
     """From a task to the page that shows what it did."""
 
@@ -92,6 +157,20 @@ class PageLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         page = PAGES.get((ti_key.dag_id, ti_key.task_id))
         return f"{HOME}/{page}" if HOME and page else ""
+
+
+class ObjectLink(BaseOperatorLink):
+    """From a task to the very object it wrote."""
+
+    name = "Object"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        pattern = OBJECTS.get((ti_key.dag_id, ti_key.task_id))
+        if pattern is None:
+            return ""
+        run = ti_key.get_template_context()["dag_run"]  # type: ignore[attr-defined]  # the task itself asks, in its process
+        minute = run.logical_date or run.run_after
+        return f"{STORE}/" + pattern.format(minute, minute - HOUR, run.data_interval_start or minute)
 
 
 def view(destination: str, page: str = "") -> dict[str, Any]:
@@ -104,11 +183,16 @@ def view(destination: str, page: str = "") -> dict[str, Any]:
 
 class TrackerPlugin(AirflowPlugin):
     name = "tracker"
-    fastapi_apps: ClassVar[list[Any]] = (
-        [{"app": Site(FOLDER), "url_prefix": MOUNT, "name": "tracker site"}] if FOLDER else []
-    )
+    fastapi_apps: ClassVar[list[Any]] = [
+        {
+            "app": Store(os.environ.get("TRACKER_STORE_URL") or "data/store"),
+            "url_prefix": STORE,
+            "name": "tracker store",
+        },
+        *([{"app": Site(FOLDER), "url_prefix": MOUNT, "name": "tracker site"}] if FOLDER else []),
+    ]
     fastapi_root_middlewares: ClassVar[list[Any]] = (
         [{"middleware": WithSlash, "name": "/site to /site/"}] if FOLDER else []
     )
     external_views: ClassVar[list[Any]] = [view("nav")] if HOME else []
-    global_operator_extra_links: ClassVar[list[Any]] = [PageLink()] if HOME else []
+    global_operator_extra_links: ClassVar[list[Any]] = [*([PageLink()] if HOME else []), ObjectLink()]

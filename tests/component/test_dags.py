@@ -1,5 +1,6 @@
 """The DAGs as Airflow sees them: their shape, and how they behave when the product underneath does well or badly."""
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -136,6 +137,60 @@ def test_the_minute_is_never_backfilled_and_history_can_be(dags: dict[str, Any])
     assert not dags["load_history"].allowed_run_types
 
 
+def test_only_history_can_be_backfilled(dags: dict[str, Any]) -> None:
+    for dag_id, dag in dags.items():
+        kinds = {str(one.value) for one in dag.allowed_run_types or []}
+        assert ("backfill" in kinds or not kinds) == (dag_id == "load_history"), dag_id
+
+
+def test_what_each_task_reads_and_writes_is_in_the_asset_graph(dags: dict[str, Any]) -> None:
+    def names(assets: list[Any]) -> set[str]:
+        return {one.name for one in assets}
+
+    lineage = {
+        (dag_id, task.task_id): (names(task.inlets), names(task.outlets))
+        for dag_id, dag in dags.items()
+        for task in dag.tasks
+        if not task.is_mapped and (task.inlets or task.outlets)
+    }
+    assert lineage == {
+        ("track_prices", "fetch"): (set(), {"prices"}),
+        ("track_prices", "analyze"): ({"prices"}, {"summary", "alerts-queued"}),
+        ("track_prices", "publish"): ({"summary", "alerts"}, {"site"}),
+        ("load_history", "load"): (set(), {"prices", "summary"}),
+        ("seal_hours", "repair"): (set(), {"prices", "summary"}),
+        ("seal_hours", "seal"): ({"prices"}, {"prices"}),
+    }
+
+
+def test_the_form_of_history_explains_itself_and_refuses_nonsense(dags: dict[str, Any]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = dags["load_history"].params
+    for name in ("start", "end", "exchange"):
+        param = params.get_param(name)
+        assert param.schema["title"]
+        assert param.description
+    with pytest.raises(ParamValidationError):
+        params.get_param("start").resolve(20261123)
+
+
+def test_every_task_leads_to_a_page_and_what_writes_an_object_to_it(dags: dict[str, Any]) -> None:
+    links = {dag_id: {task.task_id for task in dag.tasks} for dag_id, dag in dags.items()}
+    for dag_id, tasks in links.items():
+        assert {(dag_id, task) for task in tasks} <= set(plugin().PAGES), dag_id
+    assert all(task in links[dag_id] for dag_id, task in [*plugin().PAGES, *plugin().OBJECTS])
+
+
+def plugin() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tracker_plugin_of_links", PLUGINS / "tracker_plugin.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_alerts_have_a_pool_and_a_queue_of_their_own(dags: dict[str, Any]) -> None:
     alert = dags["deliver_alerts"].get_task("alert")
     assert (alert.pool, alert.queue) == ("alerts", "alerts")
@@ -262,9 +317,15 @@ def test_gaps_are_closed_up_to_where_candles_are_finished(dags: dict[str, Any], 
     assert pipeline.calls == [("repair", noon + timedelta(minutes=2)), ("seal", noon + timedelta(minutes=5))]
 
 
-def test_a_range_that_ends_before_it_starts_is_refused(dags: dict[str, Any], pipeline: FakePipeline) -> None:
-    asked = {"start": "2026-01-05T12:00:00Z", "end": "2026-01-05T10:00:00Z"}
-    state, _ = run(dags["load_history"], datetime(2026, 2, 3, tzinfo=UTC), run_conf=asked)
+@pytest.mark.parametrize(
+    ("start", "end"), [("2026-01-05T12:00:00Z", "2026-01-05T10:00:00Z"), ("yesterday", "2026-01-05T10:00:00Z")]
+)
+def test_a_range_that_is_none_is_refused_at_once(
+    dags: dict[str, Any], pipeline: FakePipeline, start: str, end: str
+) -> None:
+    asked = {"start": start, "end": end}
+    day = datetime(2026, 2, 3, tzinfo=UTC) + timedelta(days=len(start))
+    state, _ = run(dags["load_history"], day, run_conf=asked)
     assert (state, pipeline.calls) == ("failed", [])
 
 

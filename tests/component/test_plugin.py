@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.airflow import PLUGINS, airflows_own_warnings
+from tracker.store import layout
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.filterwarnings("default")]
 
@@ -44,7 +46,7 @@ def get(module: ModuleType, path: str, **headers: str) -> httpx.Response:
     from starlette.responses import PlainTextResponse
     from starlette.routing import Mount, Route
 
-    [mounted] = module.TrackerPlugin.fastapi_apps
+    [mounted] = [one for one in module.TrackerPlugin.fastapi_apps if one["url_prefix"] == "/site"]
     [middleware] = module.TrackerPlugin.fastapi_root_middlewares
     swallow = Route("/{rest:path}", lambda _: PlainTextResponse("Airflow's own page"))
     app = Starlette(routes=[Mount(mounted["url_prefix"], mounted["app"]), swallow])
@@ -104,7 +106,7 @@ def test_before_the_first_page_a_note_asks_for_patience_and_then_there_is_the_pa
 
 def test_a_site_in_a_bucket_is_a_link_and_nothing_is_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
     module = plugin(monkeypatch, "s3://pages/x", "https://prices.example.com/")
-    assert module.TrackerPlugin.fastapi_apps == []
+    assert [one["url_prefix"] for one in module.TrackerPlugin.fastapi_apps] == ["/store"]
     [view] = module.TrackerPlugin.external_views
     assert view["href"] == "https://prices.example.com/"
     assert "url_route" not in view  # a page that lies elsewhere may refuse to be framed
@@ -112,7 +114,8 @@ def test_a_site_in_a_bucket_is_a_link_and_nothing_is_mounted(monkeypatch: pytest
 
 def test_a_site_nobody_can_reach_has_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     module = plugin(monkeypatch, "s3://pages/x")
-    assert module.TrackerPlugin.external_views == module.TrackerPlugin.global_operator_extra_links == []
+    assert module.TrackerPlugin.external_views == []
+    assert [link.name for link in module.TrackerPlugin.global_operator_extra_links] == ["Object"]
 
 
 def test_a_task_links_to_the_page_that_shows_what_it_did(monkeypatch: pytest.MonkeyPatch, site: Path) -> None:
@@ -120,6 +123,82 @@ def test_a_task_links_to_the_page_that_shows_what_it_did(monkeypatch: pytest.Mon
     link = module.PageLink()
     assert link.get_link(None, ti_key=SimpleNamespace(dag_id="track_prices", task_id="publish")) == "/site/index.html"
     assert link.get_link(None, ti_key=SimpleNamespace(dag_id="somebody_elses", task_id="publish")) == ""
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "link"),
+    [
+        ("track_prices", "fetch", "/store/minute/date=2026-03-01/hour=12/1205-"),
+        ("track_prices", "analyze", "/store/summary/date=2026-03-01/hour=12/1205.parquet"),
+        ("seal_hours", "seal", "/store/hour/date=2026-03-01/hour=11/hour.parquet"),
+        ("load_history", "load", "/store/candles/date=2026-02-28/"),
+        ("somebody_elses", "fetch", ""),
+    ],
+)
+def test_a_task_links_to_the_very_object_it_wrote(
+    monkeypatch: pytest.MonkeyPatch, site: Path, dag_id: str, task_id: str, link: str
+) -> None:
+    at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+    run = SimpleNamespace(logical_date=at, run_after=at, data_interval_start=datetime(2026, 2, 28, tzinfo=UTC))
+    ti = SimpleNamespace(dag_id=dag_id, task_id=task_id, get_template_context=lambda: {"dag_run": run})
+    assert plugin(monkeypatch, str(site)).ObjectLink().get_link(None, ti_key=ti) == link
+
+
+def test_the_names_of_linked_objects_are_those_of_the_store(monkeypatch: pytest.MonkeyPatch, site: Path) -> None:
+    patterns = plugin(monkeypatch, str(site)).OBJECTS
+    at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+    assert layout.minute_path(at, "coinbase").startswith(patterns["track_prices", "fetch"].format(at))
+    assert layout.named("summary", at, ".parquet") == patterns["track_prices", "analyze"].format(at)
+    assert layout.hour_path(at) == patterns["seal_hours", "seal"].format(None, at)
+    day = at.replace(hour=0, minute=0)
+    assert layout.candles_path(day, "coinbase").startswith(patterns["load_history", "load"].format(None, None, day))
+
+
+def stored(module: ModuleType, folder: Path, path: str, *, logged_in: bool = True) -> httpx.Response:
+    """Ask for an object, as somebody who is logged in or not."""
+    from airflow.api_fastapi.core_api.security import get_user
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    with airflows_own_warnings():
+        app = module.store_app(str(folder))
+        if logged_in:
+            app.dependency_overrides[get_user] = lambda: "somebody"
+
+        async def ask() -> httpx.Response:
+            outer = Starlette(routes=[Mount("/store", app)])
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://airflow") as client:
+                return await client.get(path)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    for path in ("minute/date=2026-03-01/hour=12/1205-coinbase.parquet", "alerts/outbox/mail.json"):
+        (tmp_path / "store" / path).parent.mkdir(parents=True)
+        (tmp_path / "store" / path).write_bytes(b"PAR1")
+    return tmp_path / "store"
+
+
+def test_objects_are_read_and_listed_by_who_is_logged_in(
+    monkeypatch: pytest.MonkeyPatch, site: Path, store: Path
+) -> None:
+    module = plugin(monkeypatch, str(site))
+    listed = stored(module, store, "/store/minute/date=2026-03-01/hour=12/1205-")
+    assert listed.json() == ["/store/minute/date=2026-03-01/hour=12/1205-coinbase.parquet"]
+    assert stored(module, store, listed.json()[0]).content == b"PAR1"
+    assert stored(module, store, "/store/minute/date=2026-03-01/hour=12/nothing.parquet").status_code == 404
+
+
+def test_nobody_else_reads_them_and_nobody_reads_mails_here(
+    monkeypatch: pytest.MonkeyPatch, site: Path, store: Path
+) -> None:
+    module = plugin(monkeypatch, str(site))
+    path = "/store/minute/date=2026-03-01/hour=12/1205-coinbase.parquet"
+    assert stored(module, store, path, logged_in=False).status_code == 401
+    for hidden in ("/store/alerts/outbox/mail.json", "/store/alerts/", "/store/minute/../alerts/outbox/mail.json"):
+        assert stored(module, store, hidden).status_code in {404, 502}, hidden
 
 
 def test_every_process_may_import_the_plugin_for_next_to_nothing() -> None:

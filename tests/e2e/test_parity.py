@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -72,10 +73,15 @@ def reached(stack: Stack, minute: datetime) -> bool:
 
 
 def api(stack: Stack, path: str) -> Any:
+    return asked(stack, f"/api/v2{path}").json()
+
+
+def asked(stack: Stack, path: str) -> requests.Response:
+    """Ask the API server as its admin."""
     root = f"http://127.0.0.1:{stack.port('api-server', 8080)}"
     login = {"username": "admin", "password": "let-admin-in"}
     token = requests.post(f"{root}/auth/token", json=login, timeout=30).json()["access_token"]
-    return requests.get(f"{root}/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30).json()
+    return requests.get(f"{root}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def mails(stack: Stack) -> list[dict[str, str]]:
@@ -127,6 +133,13 @@ def test_every_minute_page_and_mail_survives_a_killed_worker_and_a_killed_broker
     }
     assert queues["alert"] == "alerts"
     assert queues["pending"] == "default"
+
+    # links both ways: from a task to its object and page, from the page to its run
+    done = next(run["dag_run_id"] for run in runs if run["state"] == "success")
+    links = api(stack, f"/dags/track_prices/dagRuns/{quote(done)}/taskInstances/analyze/links")["extra_links"]
+    assert links["Page"] == site(stack, "/alerts.html").url
+    assert asked(stack, links["Object"]).content[:4] == b"PAR1"
+    assert "/dags/track_prices/runs/" in site(stack, "/").text
 
 
 def test_readers_get_folders_types_and_not_modified(stack: Stack) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from tracker.candles import Candles
+from tracker.candles import Candles, Traded
 from tracker.errors import BadAnswer, NotServed, PermanentError, RetriableError
 from tracker.frames import between, merged
 from tracker.history import LOOKBACK, hours, samples
@@ -72,10 +72,10 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a market's candles up to the end of a part gave: they themselves, for the next part, and samples of this."""
+    """What a market's candles of a part gave: its samples, and the volumes that sums of the next part need."""
 
-    candles: Candles
     samples: Sequence[pa.Table]
+    traded: Traded
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Backfill:
         parts = list(_parts(start, end, max(self.source.page, HOUR), self.part))
         tally.total = len(parts) * len(self.markets)
         answers: dict[Market, _Answer] = {}
-        stored: _Part | None = None
+        waiting: _Part | None = None
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
             for since, until in parts:
@@ -127,8 +127,11 @@ class Backfill:
                 tally.step(since, len(self.markets) - len(left))
                 if not left:
                     tally.skipped += len(list(hours(since, until)))
-                asked = [pool.submit(self._ask, one, since, until, answers.get(one)) for one in left]
-                self._store(stored, tally)  # while the exchange is at work
+                tails = {market: answer.traded for market, answer in answers.items()}
+                if left and not tails and not again:
+                    tails = dict(self.store.ledger.tail(self.source.exchange, since))
+                asked = [pool.submit(self._ask, one, since, until, tails.get(one)) for one in left]
+                self._store(waiting, tally)  # while the exchange is at work
                 answers = {}
                 for market, future in zip(left, asked, strict=True):
                     answer = future.result()
@@ -137,8 +140,8 @@ class Backfill:
                         tally.problems[answer.where] = answer
                     else:
                         answers[market] = answer
-                stored = _Part(since, until, answers)
-            self._store(stored, tally)
+                waiting = _Part(since, until, answers)
+            self._store(waiting, tally)
         finally:
             pool.shutdown(cancel_futures=True)
         return tally.result()
@@ -176,6 +179,9 @@ class Backfill:
             reached = oldest is None or hour > oldest + MINUTE  # the unfinished candle takes one of the places
             if part.since < hour and last <= part.until and self.clock() - last >= SETTLED and reached:
                 self.store.ledger.mark(hour, self.source.exchange, self.metrics, part.answers)
+        if self._sums and self.clock() - part.until >= SETTLED:
+            traded = {market: answer.traded for market, answer in part.answers.items()}
+            self.store.ledger.keep_tail(self.source.exchange, part.until, traded)
 
     def _oldest(self) -> datetime | None:
         """Give the minute after which the source's candles begin at present; None where they have no such limit."""
@@ -190,27 +196,33 @@ class Backfill:
         if start < oldest:
             what = f"{iso(start)} to {iso(min(oldest, end))} is not available: {why}"
             yield Problem(self.source.exchange, what)
-        if end > oldest and Metric.VOLUME_24H in self.metrics and reach <= DAY:
+        if end > oldest and Metric.VOLUME_24H in self.metrics and not self._sums:
             what = f"volume_24h of minutes that were not polled is not available: {why}, and it is a sum over 24"
             yield Problem(self.source.exchange, what)
 
     def _is_loaded(self, known: Loads, since: datetime, until: datetime, market: Market) -> bool:
         return all(is_loaded(known, hour, self.metrics, market) for hour in hours(since, until))
 
-    def _ask(self, market: Market, since: datetime, until: datetime, before: _Answer | None) -> _Answer | Problem:
-        """Ask for the candles that the samples of (since, until] depend on; `before` are those of the part before."""
-        lookback = LOOKBACK if Metric.VOLUME_24H in self.metrics else timedelta(0)
-        oldest = next(hours(since, until)) - lookback
+    @property
+    def _sums(self) -> bool:
+        """Whether 24 h volumes are wanted, and the candles reach far enough to sum them up."""
+        reach = self.source.reach
+        return Metric.VOLUME_24H in self.metrics and (reach is None or reach > DAY)
+
+    def _ask(self, market: Market, since: datetime, until: datetime, before: Traded | None) -> _Answer | Problem:
+        """Ask for the candles that the samples of (since, until] depend on; of those before, `before` is known."""
+        first = since
+        if before is None and self._sums:
+            first = min(next(hours(since, until)) - LOOKBACK, since)
         try:
-            if before is None:
-                candles = self._patiently(market, min(oldest, since), until)
-            else:
-                candles = Candles.joined(market, [before.candles.after(oldest), self._patiently(market, since, until)])
+            candles = self._patiently(market, first, until)
         except NotServed:
             raise
         except (PermanentError, BadAnswer) as error:
             return Problem(str(market), str(error))
-        return _Answer(candles, samples(candles, since, until, self.metrics))
+        traded = before.then(candles.traded) if before else candles.traded
+        needed = next(hours(until, until + HOUR)) - LOOKBACK
+        return _Answer(samples(candles, traded, since, until, self.metrics), traded.after(needed))
 
     def _patiently(self, market: Market, start: datetime, end: datetime) -> Candles:
         for wait in _WAITS:

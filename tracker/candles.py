@@ -19,6 +19,23 @@ _MINUTE = int(MINUTE.total_seconds())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Traded:
+    """Base volumes of one market by the stamps of their minutes (seconds since 1970), oldest first."""
+
+    stamps: Seconds
+    volume: Floats
+
+    def after(self, start: datetime) -> Traded:
+        """Keep those stamped after `start`."""
+        kept = self.stamps > start.timestamp()
+        return Traded(self.stamps[kept], self.volume[kept])
+
+    def then(self, later: Traded) -> Traded:
+        """Put later ones behind."""
+        return Traded(np.concatenate((self.stamps, later.stamps)), np.concatenate((self.volume, later.volume)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Candles(Sequence[Candle]):
     """Finished minutes of trading: `opened` in seconds since 1970 (whole minutes), prices in quote units, `volume` in
     base units, one value a row. As a sequence it gives its rows as values.
@@ -55,6 +72,11 @@ class Candles(Sequence[Candle]):
     def stamps(self) -> Seconds:
         """The instants at which the candles ended, in seconds since 1970: the minutes of their samples."""
         return self.opened + _MINUTE
+
+    @property
+    def traded(self) -> Traded:
+        """What 24 h volumes are the sums of."""
+        return Traded(self.stamps, self.volume)
 
     def until(self, end: datetime) -> Candles:
         """Keep those that had ended at `end`."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tracker.candles import Candles, Floats
+    from tracker.candles import Candles, Floats, Seconds, Traded
 
 LOOKBACK = timedelta(hours=30)
 """How far before an hour its candles must be known: 24 h to sum, 6 h to see that the market already traded."""
@@ -40,27 +40,38 @@ def hours(start: datetime, end: datetime) -> Iterator[datetime]:
         hour += HOUR
 
 
-def samples(candles: Candles, start: datetime, end: datetime, metrics: Sequence[Metric]) -> list[pa.Table]:
+def samples(
+    candles: Candles, traded: Traded, start: datetime, end: datetime, metrics: Sequence[Metric]
+) -> list[pa.Table]:
     """Give the samples stamped in (start, end] from the candles of one market: a table (frames.SAMPLES) a metric.
 
-    `price` is the close. `volume_24h` is the exact decimal sum of the base volumes stamped in (t-24h, t]. It is
-    given only where a candle at or before t-24h, and within LOOKBACK of the hour of t, shows that the market
-    traded all that time: a sum over less than a day would look like a jump. A minute without a candle has no
-    samples. The answer for a minute depends on the candles in (its hour - LOOKBACK, minute] only, so loading
-    a longer range changes nothing. `observed_at` is the close of the candle.
+    `traded` are the volumes of these candles and of those before them. `price` is the close. `volume_24h` is the
+    exact decimal sum of the base volumes stamped in (t-24h, t]. It is given only where a candle at or before t-24h,
+    and within LOOKBACK of the hour of t, shows that the market traded all that time: a sum over less than a day would
+    look like a jump. A minute without a candle has no samples. The answer for a minute depends on the candles in
+    (its hour - LOOKBACK, minute] only, so loading a longer range changes nothing. `observed_at` is the close of the
+    candle.
     """
-    stamps = candles.stamps
-    rows = np.arange(*np.searchsorted(stamps, [start.timestamp(), end.timestamp()], side="right"))
-    minutes, found = stamps[rows], []
+    found = []
     if Metric.PRICE in metrics:
-        found.append(series_table(Series(candles.market, Metric.PRICE), minutes, candles.close[rows], Origin.CANDLE))
+        rows = _between(candles.stamps, start, end)
+        found.append(
+            series_table(Series(candles.market, Metric.PRICE), candles.stamps[rows], candles.close[rows], Origin.CANDLE)
+        )
     if Metric.VOLUME_24H in metrics:
-        before = np.searchsorted(stamps, minutes - _DAY, side="right")
+        rows = _between(traded.stamps, start, end)
+        minutes = traded.stamps[rows]
+        before = np.searchsorted(traded.stamps, minutes - _DAY, side="right")
         oldest = minutes - minutes % _HOUR - _LOOKBACK
-        known = (before > 0) & (stamps[before - 1] > oldest) if len(rows) else before > 0
-        volumes = decimal_sums(candles.volume, before[known], rows[known] + 1)
+        known = (before > 0) & (traded.stamps[before - 1] > oldest) if len(rows) else before > 0
+        volumes = decimal_sums(traded.volume, before[known], rows[known] + 1)
         found.append(series_table(Series(candles.market, Metric.VOLUME_24H), minutes[known], volumes, Origin.CANDLE))
     return found
+
+
+def _between(stamps: Seconds, start: datetime, end: datetime) -> NDArray[np.int64]:
+    """Give the rows stamped in (start, end]."""
+    return np.arange(*np.searchsorted(stamps, [start.timestamp(), end.timestamp()], side="right"))
 
 
 def decimal_sums(values: Floats, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.alerts import Backlog, Batch, Delivery, Transition
-from tracker.candles import Candles
+from tracker.candles import Candles, Traded
 from tracker.model import Listing, Market, Metric, Poll, Retention
 
 if TYPE_CHECKING:
@@ -68,6 +68,14 @@ class Ledger(Protocol):
 
     def end(self, start: datetime, end: datetime) -> None:
         """Write down that what is derived from (start, end] is made again."""
+        ...
+
+    def keep_tail(self, exchange: str, until: datetime, traded: Mapping[Market, Traded]) -> None:
+        """Keep the base volumes that sums over the 24 h before a minute after `until` are made of."""
+        ...
+
+    def tail(self, exchange: str, until: datetime) -> Mapping[Market, Traded]:
+        """Give the base volumes that were kept last, by market, if it was for exactly this `until`; else nothing."""
         ...
 
     def loaded(

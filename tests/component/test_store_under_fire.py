@@ -35,6 +35,14 @@ def test_a_kill_at_any_instant_leaves_the_old_object_or_the_new() -> None:
     assert all(int(counts[0]) >= 12 for counts in rows.values())
 
 
+def test_a_killed_backfill_goes_on_to_the_bytes_of_one_nobody_disturbed() -> None:
+    """Exit 0 also means that the control, which forgets what is loaded, did ask for finished hours."""
+    done = bench("bench.backfill_kills", "--kills", "2", "--markets", "2", "--hours", "40")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kills = [line.split() for line in done.stdout.splitlines()[2:4]]
+    assert [(kill[3], kill[5]) for kill in kills] == [("0", "yes")] * 2  # no finished hour is asked for again
+
+
 def test_four_processes_on_the_same_hours_lose_nothing_in_a_folder(tmp_path: Path) -> None:
     done = bench("bench.races", str(tmp_path), "--rounds", "25")
     assert done.returncode == 0, done.stdout + done.stderr

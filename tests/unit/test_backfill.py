@@ -25,7 +25,8 @@ class Remembering:
 
     def __init__(self):
         self.hours = {}
-        self.ledger = Ledger(Objects(f"memory://{id(self)}-{next(NUMBERS)}"))
+        self.objects = Objects(f"memory://{id(self)}-{next(NUMBERS)}")
+        self.ledger = Ledger(self.objects)
 
     def write_candles(self, hour, exchange, samples):
         changed = self.hours.get((hour, exchange)) != samples
@@ -106,7 +107,38 @@ def test_a_killed_load_goes_on_where_it_was():
     uninterrupted, _, _ = loading(source(), start, start + 15 * HOUR)
     assert store.hours == uninterrupted.hours
     assert (resumed.skipped, resumed.hours) == (10, 5)
-    assert {call[2:] for call in exchange.calls} == {(MIDNIGHT + 10 * HOUR - LOOKBACK, start + 15 * HOUR)}
+    assert {call[2:] for call in exchange.calls} == {(start + 10 * HOUR, start + 15 * HOUR)}
+
+
+@pytest.mark.parametrize(
+    ("tail", "asked_from"),
+    [
+        (None, -LOOKBACK),
+        (b"torn", -LOOKBACK),
+        ("whole", -MINUTE),
+        ("of another hour", -LOOKBACK),
+    ],
+)
+def test_what_was_traded_before_is_asked_for_only_where_it_is_not_kept(tail, asked_from):
+    start, kept = MIDNIGHT - MINUTE, Remembering()
+    loading(source(), start - 40 * HOUR, start - (tail == "of another hour") * HOUR, store=kept)
+    if tail is None:
+        kept.objects.delete(["loads/tail/coinbase.parquet"])
+    elif isinstance(tail, bytes):
+        kept.objects.put("loads/tail/coinbase.parquet", tail)
+    exchange = source()
+    loading(exchange, start, start + HOUR, store=kept)
+    fresh, _, _ = loading(source(), start, start + HOUR)
+    assert {call[2] for call in exchange.calls} == {MIDNIGHT + asked_from}
+    assert kept.hours[MIDNIGHT, "coinbase"] == fresh.hours[MIDNIGHT, "coinbase"]
+
+
+def test_asking_again_believes_no_tail():
+    start, kept = MIDNIGHT - MINUTE, Remembering()
+    loading(source(), start - 40 * HOUR, start, store=kept)
+    exchange = source()
+    loading(exchange, start, start + HOUR, store=kept, again=True)
+    assert {call[2] for call in exchange.calls} == {MIDNIGHT - LOOKBACK}
 
 
 def test_a_market_that_is_new_on_the_list_is_loaded_alone():

@@ -23,7 +23,8 @@ BOTH = (Metric.PRICE, Metric.VOLUME_24H)
 
 def samples(rows: list[Candle], start: datetime, end: datetime, metrics: tuple[Metric, ...]) -> list[Sample]:
     """Give the samples as values, minute by minute."""
-    tables = history.samples(Candles.of(BTC, rows), start, end, metrics)
+    candles = Candles.of(BTC, rows)
+    tables = history.samples(candles, candles.traded, start, end, metrics)
     assert all(table.schema.equals(SAMPLES) for table in tables)
     return sorted((one for table in tables for one in samples_of(table)), key=lambda one: one.minute)
 

@@ -23,6 +23,7 @@ from tracker.frames.samples import (
     series_table,
 )
 from tracker.frames.summary import SUMMARY, SummaryRow, summary_rows, summary_table
+from tracker.frames.traded import TRADED, traded_of, traded_table
 
 __all__ = [
     "LEAST",
@@ -31,6 +32,7 @@ __all__ = [
     "NO_SAMPLES",
     "SAMPLES",
     "SUMMARY",
+    "TRADED",
     "SummaryRow",
     "between",
     "check_samples",
@@ -49,6 +51,8 @@ __all__ = [
     "series_table",
     "summary_rows",
     "summary_table",
+    "traded_of",
+    "traded_table",
     "words_at",
     "words_of",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from tracker.alerts import TOLD
@@ -57,7 +57,6 @@ class Load(Parts):
                 )
                 loaded = backfill.load(start, end, progress, again=again)
             except TrackerError as error:
-                log.warning("%s, history of %s to %s: %s", name, iso(start), iso(end), error)
                 failures.append(error)
                 continue
             problems += [*unchosen, *loaded.problems]
@@ -68,7 +67,7 @@ class Load(Parts):
         analyzed = sum(self._derive_again(since, until, progress) for since, until in left)
         fired = sum(self._record_past(since - MINUTE, min(until, end)) for since, until in left)
         if failures:  # what they had stored before is derived by the next load: the mark of this one stays
-            raise failures[0]
+            raise _first(failures)
         for span in {(start, end), *left}:
             self.store.ledger.end(*span)
         return {
@@ -101,7 +100,7 @@ class Load(Parts):
             except TrackerError as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise _first(failures)
         return {"gaps": len(reports), "rows": sum(report["rows"] for report in reports), "loads": reports}
 
     def _missing(self, exchange: str, until: datetime) -> dict[datetime, frozenset[Market]]:
@@ -135,3 +134,10 @@ class Load(Parts):
             new += self.outbox.record(found, live=False)
             start = until
         return new
+
+
+def _first(failures: Sequence[TrackerError]) -> TrackerError:
+    """Give the error to raise, and log the others."""
+    for error in failures[1:]:
+        log.warning("%s", error)
+    return failures[0]

@@ -2,6 +2,9 @@
 
 `loads/date=YYYY-MM-DD/hour=HH/<exchange>.json`: {metric: [markets]}. What a load found nothing for was asked for as
 well: no trade, or an outage of the exchange. Deleting the folder makes every hour be loaded again.
+
+`loads/tail/<exchange>.parquet`: what was traded before the point a load has come to. The 24 h volumes that follow are
+sums of it; without it, it is asked for again.
 """
 
 from __future__ import annotations
@@ -10,12 +13,16 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from tracker.candles import Traded
 from tracker.errors import CorruptObject
+from tracker.frames import TRADED, traded_of, traded_table
 from tracker.model import DAY, Market, Metric, iso
 from tracker.objects import Objects
-from tracker.store import layout
+from tracker.store import layout, parquet
 
 Series = Mapping[Metric, frozenset[Market]]
+
+_UNTIL = "until"
 
 
 class Ledger:
@@ -53,6 +60,22 @@ class Ledger:
         """Write down that what is derived from (start, end] is made again."""
         self._objects.delete([f"loads/open/{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}.json"])
 
+    def keep_tail(self, exchange: str, until: datetime, traded: Mapping[Market, Traded]) -> None:
+        """Keep what was traded up to `until`, in place of what was kept before."""
+        data = parquet.encode(traded_table(traded), {_UNTIL: iso(until)})
+        self._objects.put(_tail(exchange), data)
+
+    def tail(self, exchange: str, until: datetime) -> dict[Market, Traded]:
+        """Give what was kept for exactly this point; nothing if that was another, or cannot be read."""
+        path = _tail(exchange)
+        data = self._objects.get(path)
+        try:
+            if data is None or parquet.note(data, path, _UNTIL) != iso(until):
+                return {}
+            return traded_of(parquet.decode(data, path, TRADED))
+        except CorruptObject:
+            return {}
+
     def loaded(self, exchange: str, start: datetime, end: datetime) -> dict[datetime, Series]:
         """Give, by hour of [start, end], the markets whose metrics were loaded."""
         found: dict[datetime, Series] = {}
@@ -64,6 +87,10 @@ class Ledger:
                     found[hour] = _read(self._objects.get(one.path), one.path)
             at += DAY
         return found
+
+
+def _tail(exchange: str) -> str:
+    return f"loads/tail/{layout.safe_name(exchange)}.parquet"
 
 
 def _span(start: datetime, end: datetime) -> bytes:

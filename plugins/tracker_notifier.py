@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from tracker.settings import MailServer
 
-SUBJECT = "[tracker] {{ dag.dag_id or dag_run.dag_id }} failed"
-TEXT = "The run {{ run_id or dag_run.run_id }} failed{{ ': ' ~ reason if reason }}."
+SUBJECT = "[tracker] {{ (dag if dag is defined else dag_run).dag_id }} failed"
+TEXT = "The run {{ dag_run.run_id }} failed{{ ': ' ~ reason if reason is defined and reason else '' }}."
+"""Airflow renders strictly: a name that a callback's context lacks is an error, not an empty text."""
 
 
 class TrackerNotifier(BaseNotifier):
@@ -57,6 +58,8 @@ class TrackerNotifier(BaseNotifier):
         super().__init__(**context)
         self.subject, self.text, self.html, self.to, self.every = subject, text, html, to, every
         self.message = message
+        if message is not None:
+            self.text = self.subject = ""  # composed already: nothing is rendered
 
     def notify(self, context: Context) -> None:
         from tracker.mail import SmtpNotifier

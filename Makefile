@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up install scale env dev test check lint types layers real programs bench lock clean
+.PHONY: help demo up install scale env dev test check lint types layers real programs promtool bench lock clean
 
 help: ## say what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -104,3 +104,8 @@ programs: # from Debian: chromium for tests of pages; PostgreSQL, Redis and ngin
 	    $$SUDO apt-get update -qq && $$SUDO env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
 	      apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
 	  || { echo "the tests need Debian's packages$$missing: install them"; exit 1; }
+
+promtool: # Debian's prometheus, for bench.promtool_oracle: a second judge of alerts
+	@command -v promtool >/dev/null || { echo "installing prometheus …"; \
+	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
+	  $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq --no-install-recommends prometheus >/dev/null; }

@@ -53,8 +53,9 @@ class Document:
         try:
             self._raw: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
-            line = re.search(r"at line (\d+)", str(error))
-            raise ConfigError(f"{file}{f':{line[1]}' if line else ''}: not TOML: {error}") from error
+            place = re.search(r"at line (\d+)", str(error))
+            line = int(place[1]) if place else len(text.splitlines())  # "at end of document"
+            raise ConfigError(f"{file}:{line}: not TOML: {error}") from error
         self._lines = _lines(text)
 
     def only(self, known: Sequence[str], hint: str) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tracker.alerts import AlertRule, Comparison, Kind, Severity, load_rules
+from tracker.alerts import AlertRule, Comparison, Kind, Severity, load_channels, load_rules
 from tracker.errors import ConfigError
 from tracker.model import Metric
 from tracker.settings import ROOT
@@ -111,3 +111,73 @@ def test_a_wrong_file_is_an_error_that_names_the_file_the_rule_and_the_key(text,
     with pytest.raises(ConfigError, match=re.escape(says)) as caught:
         read(text)
     assert str(caught.value).startswith("alert_rules.toml")
+
+
+def test_an_error_points_at_the_line_of_the_key():
+    text = """
+# a comment with factor = 9
+[[rule]]
+name = "a"
+metric = "price"
+runbook = \"\"\"https://example.com/x
+factor = 7\"\"\"
+
+[[rule]]
+name = "b"
+metric = "price"
+markets = [
+  "coinbase:*",
+]
+factor = 0.5
+"""
+    with pytest.raises(ConfigError, match=r"^alert_rules\.toml:6: rule 1 \('a'\): runbook"):
+        read(text)
+    with pytest.raises(ConfigError, match=r"^alert_rules\.toml:14: rule 2 \('b'\): factor must"):
+        read(text.replace('"""https://example.com/x\nfactor = 7"""', '"https://example.com/x"'))
+    with pytest.raises(ConfigError, match=r"^alert_rules\.toml:2: not TOML"):
+        read("[[rule]]\nname = ")
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('kind = "change_percent"', "'percent' is missing"),
+        ('kind = "change_percent"\npercent = 5\ncomparison = "<"', "percent must be between -100 and 0 with '<'"),
+        ('kind = "change_percent"\npercent = -5\ncomparison = ">"', "percent must be above 0 with '>'"),
+        ('kind = "threshold"', "'value' is missing"),
+        ('kind = "threshold"\nvalue = 3\nfactor = 2', "unknown key 'factor'"),
+        ('kind = "no_data"\nwindow = 0', "window must be a whole number from 1 to 720"),
+        ('kind = "feed_down"\nvalue = 3', "unknown key 'value'"),
+        ('comparison = "<"', "factor must be a number between 0 and 1 with '<'"),
+        ('comparison = "=>"', "comparison '=>' is none of >, >=, <, <="),
+        ("for = -1", "for must be a whole number from 0 to 360"),
+        ("cooldown = 9999", "cooldown must be a whole number from 0 to 1440"),
+        ('recipients = ["ann"]', "recipients must be a list of mail addresses"),
+        ('recipients = ["ann@example.com\\r\\nBcc: x@y.z"]', "recipients must be a list of mail addresses"),
+        ('channels = ["ops"]', "channels 'ops' is none of"),
+    ],
+)
+def test_each_kind_has_keys_of_its_own(keys, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        read(f'[[rule]]\nname = "a"\nmetric = "price"\n{keys}')
+
+
+def test_channels_are_notifiers_by_their_dotted_path():
+    text = """
+        [channel.ops]
+        notifier = "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"
+        slack_webhook_conn_id = "slack"
+        [[rule]]
+        name = "a"
+        metric = "price"
+        channels = ["ops"]
+        recipients = ["ann@example.com"]
+    """
+    (rule,) = read(text)
+    assert (rule.channels, rule.recipients) == (("ops",), ("ann@example.com",))
+    channel = load_channels(text, "alert_rules.toml")["ops"]
+    assert channel.arguments == {"slack_webhook_conn_id": "slack"}
+    with pytest.raises(ConfigError, match=r"alert_rules\.toml:3: channel 'ops': notifier must be the dotted path"):
+        load_channels(
+            text.replace("airflow.providers.slack.notifications.slack_webhook.Slack", "Slack "), "alert_rules.toml"
+        )

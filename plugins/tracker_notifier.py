@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from tracker.settings import MailServer
 
-SUBJECT = "[tracker] {{ (dag if dag is defined else dag_run).dag_id }} failed"
-TEXT = "The run {{ dag_run.run_id }} failed{{ ': ' ~ reason if reason is defined and reason else '' }}."
-"""Airflow renders strictly: a name that a callback's context lacks is an error, not an empty text."""
+SUBJECT = "[tracker] {{ dag_id }} failed"
+TEXT = "The run {{ run_id }} failed{{ ': ' ~ reason if reason }}."
+"""Airflow renders strictly: a name that is not there is an error, not an empty text."""
 
 
 class TrackerNotifier(BaseNotifier):
@@ -60,6 +60,10 @@ class TrackerNotifier(BaseNotifier):
         self.message = message
         if message is not None:
             self.text = self.subject = ""  # composed already: nothing is rendered
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render with the names of the run, whichever kind of callback this is: `dag_id`, `run_id`, `reason`."""
+        super().render_template_fields({"reason": "", **context, **run_of(context)}, jinja_env)
 
     def notify(self, context: Context) -> None:
         from tracker.mail import SmtpNotifier
@@ -102,11 +106,16 @@ def mail_server() -> MailServer | None:
     return mail_server_of(one.host, one.port, one.login, one.password, one.extra_dejson)
 
 
+def run_of(context: Any) -> dict[str, str]:
+    """Give the ids of the DAG and the run of a callback: contexts hold objects, names or dicts, by the kind of it."""
+    run, dag = context.get("dag_run"), context.get("dag")
+    get = run.get if isinstance(run, dict) else lambda name: getattr(run, name, None)
+    dag_id, run_id = getattr(dag, "dag_id", None) or get("dag_id"), context.get("run_id") or get("run_id")
+    return {"dag_id": dag_id or "?", "run_id": run_id or "?"}
+
+
 def run_link(context: Any) -> str:
     """Give the page of the run of a callback in Airflow's UI; empty when TRACKER_AIRFLOW_URL does not say where."""
     root = os.environ.get("TRACKER_AIRFLOW_URL", "").rstrip("/")
-    run, dag = context.get("dag_run"), context.get("dag")
-    get = run.get if isinstance(run, dict) else lambda name: getattr(run, name, None)
-    run_id = context.get("run_id") or get("run_id")
-    dag_id = getattr(dag, "dag_id", None) or get("dag_id")
-    return f"{root}/dags/{dag_id}/runs/{quote(run_id)}" if root and run_id and dag_id else ""
+    run = run_of(context)
+    return f"{root}/dags/{run['dag_id']}/runs/{quote(run['run_id'])}" if root else ""

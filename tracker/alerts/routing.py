@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHANNEL = "channel:"
 """Begins the name of a recipient that is a channel of alert_rules.toml, not an address."""
 
-CHARTED = 25
+CHARTED = 10
 """Of so many alerts of a minute the hour before is kept for the mail."""
 
 MASS_SHARE = 0.25

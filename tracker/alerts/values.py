@@ -254,8 +254,17 @@ def feed_of(exchange: str, metric: Metric) -> Series:
 
 
 def by_urgency(transitions: Iterable[Transition]) -> list[Transition]:
-    """Order as a mail lists them: what fires before what ended, the most extreme first."""
-    return sorted(transitions, key=lambda one: (one.event is not Event.FIRING, -_distance(one), one.series, one.rule))
+    """Order as a mail lists them: what fires before what ended, feeds before markets, the most extreme first."""
+    return sorted(
+        transitions,
+        key=lambda one: (
+            one.event is not Event.FIRING,
+            one.kind is not Kind.FEED_DOWN,
+            -_distance(one),
+            one.series,
+            one.rule,
+        ),
+    )
 
 
 def _distance(one: Transition) -> float:

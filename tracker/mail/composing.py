@@ -152,14 +152,18 @@ def _subject(batch: Batch) -> str:
         return f"[tracker] {len(transitions):,} alerts ended, first {wording.name(first.series)}"
     ended = len(transitions) - len(firing)
     counts = f"{formats.plural(len(firing), 'alert')}" + (f" and {ended:,} ended" if ended else "")
-    return f"[tracker] {counts}, first {wording.name(first.series)} {wording.extent(first)}"
+    what = wording.news(first) if first.kind.silence else wording.extent(first)
+    return f"[tracker] {counts}, first {wording.name(first.series)} {what}"
 
 
 def _title(transitions: list[Transition]) -> str:
     if len(transitions) == 1:
         return wording.headline(transitions[0])
     counts = [(_WORDS[event].lower(), sum(one.event is event for one in transitions)) for event in Event]
-    return formats.plural(len(transitions), "alert") + ": " + ", ".join(f"{n:,} {word}" for word, n in counts if n)
+    told = [(word, n) for word, n in counts if n]
+    if len(told) == 1:
+        return f"{formats.plural(len(transitions), 'alert')} {told[0][0]}"
+    return formats.plural(len(transitions), "alert") + ": " + ", ".join(f"{n:,} {word}" for word, n in told)
 
 
 def _row(one: Transition, batch: Batch, public_url: str | None, rule: AlertRule | None) -> Row:

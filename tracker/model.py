@@ -183,6 +183,28 @@ class Retention:
     reports: timedelta | None = 7 * DAY
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What publishing asked of the bucket in the last 24 h: so many publishes, in the classes of a bucket's bill."""
+
+    publishes: int = 0
+    writes: int = 0
+    reads: int = 0
+    bytes: int = 0
+
+
+NOTHING_ASKED = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An object of the store and the SHA-256 of its bytes; `exchange` is whose samples it holds, empty for all."""
+
+    path: str
+    sha256: str
+    exchange: str = ""
+
+
 def whole_minute(at: datetime) -> datetime:
     """Give the whole UTC minute at or before `at` as a plain datetime (pendulum stops here).
 

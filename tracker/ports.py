@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.alerts import Backlog, Batch, Delivery, Transition
 from tracker.candles import Candles, Traded
-from tracker.model import Listing, Market, Metric, Poll, Retention
+from tracker.model import NOTHING_ASKED, Evidence, Listing, Market, Metric, Poll, Retention, Usage
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -147,6 +148,10 @@ class Store(Protocol):
         """Give the summary of this minute, or None if it was never written."""
         ...
 
+    def evidence(self, minute: datetime, exchanges: Iterable[str]) -> list[Evidence]:
+        """Give the objects of this minute with their SHA-256: its summary, and the samples of each exchange."""
+        ...
+
     def summary_minutes(self, start: datetime, end: datetime) -> list[datetime]:
         """Give the minutes of [start, end] that have a summary, oldest first."""
         ...
@@ -225,22 +230,47 @@ class Publication(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is out: the minute of the site, when each object whose bytes are known was made, the hours kept lately."""
+
+    minute: datetime | None = None
+    made: Mapping[str, datetime] = field(default_factory=dict)
+    copies: tuple[datetime, ...] = ()
+    usage: Usage = NOTHING_ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The ranking as it was in an hour, to be kept: `files` by their whole paths."""
+
+    hour: datetime
+    files: Mapping[str, bytes]
+
+
 class Bucket(Protocol):
     """The published site."""
 
-    def known(self) -> Collection[str]:
-        """Give the paths whose published bytes are known; a page that is not among them must be made anew."""
+    def standing(self) -> Standing:
+        """Say what is out. A page that is not in `made` must be made anew."""
         ...
 
-    def publish(self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = ()) -> Publication:
+    def copies(self) -> list[datetime]:
+        """List the hours whose ranking is kept, oldest first."""
+        ...
+
+    def publish(
+        self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = (), copy: Copy | None = None
+    ) -> Publication:
         """Upload the changed pages, the index last; delete what is no page any more and not to `keep`.
 
-        A minute older than the published one changes nothing. What is kept must be `known`.
+        A minute older than the published one, or than one on its way, changes nothing. What is kept must be in
+        `made`. `copy` is written once, and no later publish changes or deletes it.
         """
         ...
 
     def sweep(self, now: datetime) -> int:
-        """Remove what killed publishers left behind; give how many objects."""
+        """Remove what killed publishers left behind, and copies kept long enough; give how many objects."""
         ...
 
 

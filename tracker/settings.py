@@ -58,6 +58,8 @@ class Settings:
     keep_hours: timedelta | None = None
     keep_summaries: timedelta | None = timedelta(days=30)
     keep_reports: timedelta | None = timedelta(days=7)
+    keep_copies: timedelta | None = timedelta(days=90)
+    market_pages: int | None = None
     public_url: str | None = None
     airflow_url: str | None = None
 
@@ -176,6 +178,14 @@ def _days(name: str, value: str) -> object:
     return timedelta(days=int(value))
 
 
+def _cadence(name: str, value: str) -> object:
+    if value.lower() == "auto":
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= 60:
+        raise ConfigError(f"{name} must be a number of minutes, 1 to 60, or `auto`, not {value!r}")
+    return int(value)
+
+
 def _place(name: str, value: str) -> object:
     scheme = urlsplit(value).scheme if "://" in value else ""
     if scheme not in {"", "file", "s3"}:
@@ -208,6 +218,8 @@ _READERS = {
     "keep_hours": _days,
     "keep_summaries": _days,
     "keep_reports": _days,
+    "keep_copies": _days,
+    "market_pages": _cadence,
     "mail_to": _addresses,
     "operator": _addresses,
     "ping_url": _secret_url,

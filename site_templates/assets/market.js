@@ -1,7 +1,9 @@
-// Charts: a cross-hair that follows the pointer or the slider and reads out the exact sample.
+// Charts: a cross-hair that follows the pointer or the slider and reads out the sample. Where the page holds it
+// shortened (`~`), the exact samples are fetched at the first reading, from the file that was made with the page.
 function chart(figure) {
   const data = figure.dataset, plot = figure.querySelector('.plot'), slider = figure.querySelector('input'), out = figure.querySelector('output');
-  const hair = doc.createElement('i'), values = [], [first, text] = data.v.split(' '), unit = first.replace('~', ''), d = (unit.split('.')[1] || '').length, about = unit != first ? '≈ ' : '';
+  const hair = doc.createElement('i'), values = [], [first, text] = data.v.split(' '), unit = first.replace('~', ''), metric = figure.parentNode.getAttribute('aria-labelledby');
+  let d = (unit.split('.')[1] || '').length, about = unit != first ? '≈ ' : '', asked = !about;
   hair.className = 'hair';
   hair.hidden = true;
   plot.append(hair);
@@ -16,9 +18,22 @@ function chart(figure) {
     number = shift = gap = 0;
   }
   const end = +doc.body.dataset.at, say = (v, more = 0) => v.toLocaleString('en', { minimumFractionDigits: Math.min(d, 2), maximumFractionDigits: d + more });
+  async function exact(i) {
+    asked = true;
+    try {
+      const said = await (await fetch(doc.querySelector('footer [href*=series]').href)).json();
+      if (Date.parse(said.minute) / 1e3 != end) return;
+      values.fill();
+      for (const [at, v] of said.metrics[metric]) values[1439 - (end - at) / 60] = v;
+      about = '';
+      d = 15;
+      read(i);
+    } catch { /* the shortened ones stay */ }
+  }
   function read(i) {
     i = Math.max(0, Math.min(1439, i));
     slider.value = i;
+    if (!asked) exact(i);
     const v = values[i], hour = values.slice(Math.max(0, i - 60), i).filter(x => x !== undefined);
     let said = new Date((end - (1439 - i) * 60) * 1e3).toISOString().slice(11, 16) + ' UTC: ';
     hair.hidden = false;
@@ -28,7 +43,7 @@ function chart(figure) {
     else {
       said += about + say(v) + ' ' + data.unit;
       const mean = hour.reduce((a, b) => a + b, 0) / hour.length;
-      if (i > 59 && hour.length && mean) said += ' · 1 h mean ' + say(mean, 1) + ' · ' + (Math.floor(v / mean * 1e3 + 1e-9) / 1e3).toFixed(3) + '×';
+      if (i > 59 && hour.length && mean) said += ' · 1 h mean ' + say(+mean.toPrecision(7), 1) + ' · ' + (Math.floor(v / mean * 1e3 + 1e-9) / 1e3).toFixed(3) + '×';
     }
     out.textContent = said;
     slider.setAttribute('aria-valuetext', said);

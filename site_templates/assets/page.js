@@ -5,13 +5,13 @@ const keep = (k, v) => { try { return v === undefined ? localStorage[k] : (local
 const span = s => s < 90 ? (s | 0) + ' s' : s < 5400 ? (s / 60 | 0) + ' min' : s < 172800 ? (s / 3600 | 0) + ' h' : (s / 86400 | 0) + ' d';
 function age() {
   const at = +doc.body.dataset.at, period = +doc.body.dataset.period, old = Date.now() / 1000 - at;
-  const word = old < -60 ? 'clock' : old > period + 120 ? 'stale' : old > period + 60 ? 'late' : 'fresh';
+  const word = !period ? 'kept' : old < -60 ? 'clock' : old > period + 120 ? 'stale' : old > period + 60 ? 'late' : 'fresh';
   root.dataset.age = word;
   el('age').textContent = word == 'clock' ? '' : ' · ' + span(Math.max(0, old)) + ' old · ';
   const says = word == 'clock' ? ' · your clock seems wrong' : word;
   if (el('word').textContent != says) el('word').textContent = says;
   for (const cell of doc.querySelectorAll('[data-behind]')) {
-    const own = old + 60 * cell.dataset.behind;
+    const own = (period ? old : 0) + 60 * cell.dataset.behind;
     cell.dataset.old = own > 150 ? span(own) + ' old' : '';
   }
 }
@@ -22,18 +22,19 @@ function zone() {
     t.textContent = !local ? utc : utc[5] ? full + ' ' + name : full.slice(11);
   }
   for (const z of doc.querySelectorAll('.zone')) z.textContent = name;
-  el('zone').textContent = local ? 'Show UTC' : 'Show local time';
+  el('zone').textContent = local ? 'UTC' : 'Local time';
 }
 el('zone').onclick = () => { keep('zone', keep('zone') == 'local' ? '' : 'local'); zone(); };
 async function live() {
-  if (!el('live').checked || doc.hidden || Date.now() / 1000 - doc.body.dataset.at < +doc.body.dataset.period) return;
+  if (!el('live')?.checked || doc.hidden || Date.now() / 1000 - doc.body.dataset.at < +doc.body.dataset.period) return;
   try {
     const page = new DOMParser().parseFromString(await (await fetch(location.href, { cache: 'no-cache' })).text(), 'text/html');
     if (!(page.body.dataset.at > doc.body.dataset.at)) return;
+    const had = doc.activeElement.id;
     doc.body.dataset.at = page.body.dataset.at;
     for (const id of ['at', 'main']) el(id).replaceWith(doc.adoptNode(page.getElementById(id)));
-    zone(); age(); doc.dispatchEvent(new Event('swap'));
+    zone(); age(); doc.dispatchEvent(new Event('swap')); had && el(had)?.focus();
   } catch { /* the old content stays, and its age says so */ }
 }
-el('live').parentNode.hidden = location.protocol == 'file:';
+if (el('live')) el('live').parentNode.hidden = location.protocol == 'file:';
 zone(); age(); setInterval(() => { age(); live(); }, 1e4);

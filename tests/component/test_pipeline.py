@@ -11,7 +11,7 @@ import pytest
 from tests.support.fakes import FakeNotifier, FakeSource
 from tracker.alerts import load_rules
 from tracker.bucket import SiteBucket
-from tracker.errors import ConfigError, MailRefused, MailUnavailable, SourceUnavailable
+from tracker.errors import ConfigError, MailRefused, MailUnavailable, SourceUnavailable, StoreUnavailable
 from tracker.model import DAY, HOUR, MINUTE, Market
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
@@ -364,3 +364,74 @@ def test_a_load_killed_before_it_derived_is_made_good_by_the_next(world):
     assert world.pipeline.load(NOON - HOUR, NOON - MINUTE)["analyzed"] >= 1
     assert world.bytes_of("store/summary") != stale
     assert world.pipeline.store.ledger.begun() == []
+
+
+def test_the_pages_of_markets_keep_the_cadence_that_is_set(tmp_path):
+    world = World(tmp_path)
+    world.pipeline = world.made(market_pages=3)
+    made = []
+    for n in range(7):
+        world.minute(NOON + n * MINUTE)
+        page = (world.folder / "site/m/coinbase-btc-usd.html").read_text()
+        assert 'data-period="180"' in page
+        made.append(
+            json.loads((world.folder / "site/api/v1/series/coinbase-btc-usd.json").read_text())["minute"][14:16]
+        )
+    assert len(set(made[1:])) in {2, 3}
+    assert all(int(minute) > n - 3 for n, minute in enumerate(made))
+
+
+def test_a_market_without_a_new_sample_keeps_its_page_until_it_is_told_to_be_silent(world):
+    world.minute(NOON)
+    for n in range(1, 8):
+        world.eth[NOON + n * MINUTE] = None
+    minutes = []
+    for n in range(1, 8):
+        world.minute(NOON + n * MINUTE)
+        minutes.append((world.folder / "site/m/coinbase-eth-usd.html").read_text().count("no data for"))
+    silent = json.loads((world.folder / "site/manifest.json").read_text())["objects"]["m/coinbase-eth-usd.html"]
+    assert silent["minute"] == "2026-03-02T12:03:00Z"
+    assert minutes == [0, 0, 2, 2, 2, 2, 2]  # once for each metric
+
+
+def test_the_first_ranking_of_an_hour_is_kept_and_linked_to(world):
+    world.minute(NOON)
+    kept = (world.folder / "site/at/2026-03-02T12/index.html").read_bytes()
+    world.minute(NOON + MINUTE)
+    world.minute(NOON + HOUR + 2 * MINUTE)  # the first minutes of this hour were not published
+    assert (world.folder / "site/at/2026-03-02T12/index.html").read_bytes() == kept
+    later = (world.folder / "site/at/2026-03-02T13/index.html").read_text()
+    assert "as it was at" in later
+    assert "13:02" in later
+    assert 'href="at/2026-03-02T12/index.html">an hour ago' in (world.folder / "site/index.html").read_text()
+    assert (world.folder / "site/at/index.html").read_text().count("<li>") == 2
+
+
+def test_copies_go_when_their_time_is_over(tmp_path):
+    world = World(tmp_path)
+    world.pipeline = world.made(bucket=SiteBucket(str(tmp_path / "site"), keep_copies=2 * DAY))
+    world.minute(NOON)
+    world.now = NOON + 3 * DAY
+    world.pipeline.expire()
+    assert not (tmp_path / "site/at/2026-03-02T12/index.html").exists()
+    assert (tmp_path / "site/index.html").exists()
+
+
+def test_a_publish_that_fails_leaves_the_old_index_and_the_next_one_mends(world, monkeypatch):
+    world.minute(NOON)
+    old = (world.folder / "site/index.html").read_bytes()
+    swap = world.pipeline.bucket.objects.swap
+
+    def failing(path, *what):
+        if path == "status.html":
+            raise StoreUnavailable("the disk is full")
+        return swap(path, *what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.pipeline.bucket.objects, "swap", failing)
+        with pytest.raises(StoreUnavailable):
+            world.minute(NOON + MINUTE)
+    assert (world.folder / "site/index.html").read_bytes() == old
+    world.minute(NOON + 2 * MINUTE)
+    pages = [path.read_text() for path in (world.folder / "site").glob("*.html")]
+    assert all("12:02 UTC" in page for page in pages)

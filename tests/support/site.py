@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +12,23 @@ import pyarrow as pa
 
 from tracker.alerts import AlertRule, Evaluation, Transition, evaluate, history
 from tracker.coverage import ExchangeCoverage, cover
-from tracker.frames import SAMPLES
-from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Problem, whole_hour
+from tracker.frames import SAMPLES, samples_of, samples_table
+from tracker.model import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Listing,
+    Market,
+    MarketStatus,
+    Metric,
+    Origin,
+    Problem,
+    Sample,
+    whole_hour,
+)
 from tracker.site import About, Feed, Figure, Status, Step, render
 from tracker.stats import summarise
+from tracker.store import ParquetStore
 
 NOW = datetime(2026, 11, 23, 22, 10, tzinfo=UTC)
 
@@ -156,6 +169,36 @@ def _walks(some: Sequence[Market], seed: int) -> dict[tuple[Market, Metric], np.
     return {(market, metric): series for market in some for metric, series in walk(market, seed).items()}
 
 
+def stored(day: Day, url: str) -> ParquetStore:
+    """Store a day as tracker would have it: hours sealed, one only in candles, the last one polled; a minute in both.
+
+    The stored samples are those of the day.
+    """
+    store, end = ParquetStore(url), whole_hour(day.minute)
+    names = {Market.parse(name).exchange for name in day.window["market"].unique().to_pylist()}
+    table = samples_of(day.window)
+    by_hour: dict[tuple[str, datetime], list[Sample]] = {}
+    for one in table:
+        by_hour.setdefault((one.series.market.exchange, whole_hour(one.minute)), []).append(one)
+    for (exchange, hour), some in by_hour.items():
+        if hour == end:
+            for minute in sorted({one.minute for one in some}):
+                store.write_minute(minute, exchange, samples_table([one for one in some if one.minute == minute]))
+            wrong = [replace(one, value=one.value * 2, origin=Origin.CANDLE) for one in some if one.minute == end]
+            store.write_candles(hour, exchange, samples_table(wrong))  # a poll comes before a candle
+        else:
+            store.write_candles(hour, exchange, samples_table([replace(one, origin=Origin.CANDLE) for one in some]))
+    for hours_ago in range(2, 25):
+        store.seal(end - hours_ago * HOUR)
+    store.write_summary(day.minute, summarise(day.window, day.minute))
+    for exchange in names:
+        listed = {one.series.market for one in table if one.series.market.exchange == exchange}
+        store.write_listings(
+            exchange, [Listing(one, one.pair, MarketStatus.TRADABLE) for one in sorted(listed)], day.minute
+        )
+    return store
+
+
 def write(files: Mapping[str, bytes], folder: Path) -> Path:
     """Write a rendered site into a folder."""
     for path, data in files.items():
@@ -176,6 +219,7 @@ __all__ = [
     "eventful_day",
     "markets",
     "quiet_day",
+    "stored",
     "walk",
     "window",
 ]

@@ -176,7 +176,7 @@ def test_time_ticks_are_every_third_hour_and_midnight_carries_its_date():
 
 def test_without_samples_there_is_no_chart():
     assert charts.chart(EMPTY, NOW, "x", factor="3", min_samples=30) is None
-    assert charts.sparkline(EMPTY) == ""
+    assert charts.sparkline(EMPTY, 90) == ""
 
 
 def test_hovering_reads_back_every_stored_value():
@@ -202,8 +202,8 @@ def test_hover_data_round_trips_for_any_gaps(values):
 
 def test_a_sparkline_breaks_at_an_empty_stretch():
     values = {at: float(at) for at in full() if not 400 <= at < 800}
-    assert charts.sparkline(samples(values)).count("M") == 2
-    assert charts.sparkline(samples(full())).count("M") == 1
+    assert charts.sparkline(samples(values), 90).count("M") == 2
+    assert charts.sparkline(samples(full()), 90).count("M") == 1
 
 
 def test_the_hours_cover_the_window_once():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import html
 import io
 import json
@@ -21,11 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support import site
+from tests.support import scrape, site
 from tests.support.site import ABOUT, NOW, RULES, STATUS
+from tracker import stats
 from tracker.alerts import State
-from tracker.model import Market, Metric, Series, iso
-from tracker.site import About, Feed, Status, formats
+from tracker.model import DAY, HOUR, Evidence, Market, Metric, Series, Usage, iso
+from tracker.site import About, Feed, History, Status
 from tracker.site.charts import sparkline
 from tracker.site.content import fold
 from tracker.stats import summarise
@@ -45,9 +47,25 @@ def files(eventful):
     return eventful.render()
 
 
+EVIDENCE = [
+    Evidence(f"minute/date=2026-11-23/hour=22/2210-{name}.parquet", hashlib.sha256(name.encode()).hexdigest(), name)
+    for name in ("binance", "coinbase", "kraken")
+]
+EVIDENCE.append(Evidence("summary/date=2026-11-23/hour=22/2210.parquet", hashlib.sha256(b"summary").hexdigest()))
+
+
 @pytest.fixture(scope="module")
 def hundred():
-    return site.quiet_day(100).render()
+    """Make a hundred markets out of many, with all that takes bytes: objects, quotes, links to then."""
+    quotes = ("USD", "EUR", "GBP", "USDT", "BTC", "ETH")
+    some = [replace(one, quote=quotes[n % 6]) for n, one in enumerate(site.markets(300))]
+    walks = {(one, metric): values for one in some for metric, values in site.walk(one).items()}
+    history = History((NOW.replace(minute=0) - HOUR, NOW.replace(minute=0) - DAY), copy=True)
+    day = site.day(walks)
+    before = summarise(day.window, NOW)
+    ranks = pa.array(np.roll(np.arange(1, before.num_rows + 1), 1), pa.int32())
+    moved = before.set_column(before.schema.get_field_index("rank"), before.schema.field("rank"), ranks)
+    return day.render(evidence=EVIDENCE, history=history, hour_ago=moved)
 
 
 def pages(files):
@@ -147,9 +165,10 @@ def test_the_script_may_run_only_because_its_hash_is_named(files):
 
 def test_a_ranking_of_a_hundred_rows_and_each_market_page_fit_the_first_round_trip(hundred):
     for path, data in hundred.items():
-        if path.startswith(("index", "volume", "m/")):
+        if path.startswith(("index", "volume", "m/", "at/")) and path.endswith(".html"):
             assert zipped(data) <= BUDGET, path
     assert hundred["index.html"].count(b"<tr") == 101
+    assert hundred["index.html"].count(b"<option") > 6
 
 
 def test_no_page_has_more_script_than_its_budget(files):
@@ -256,42 +275,6 @@ def test_the_feed_is_atom_with_ids_that_do_not_depend_on_when_it_is_made(eventfu
     assert later.render()["feed.xml"] == files["feed.xml"]
 
 
-def test_the_sql_of_a_market_page_gives_the_printed_numbers(files, tmp_path, monkeypatch):
-    site.write(files, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for slug in ("coinbase-btc-usd", "coinbase-sol-usd", "coinbase-pepe-usd"):
-        page = files[f"m/{slug}.html"].decode()
-        [sql] = [html.unescape(one) for one in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
-        for metric, latest, stdev, n, mean in _rows(sql):
-            unit = "" if metric == "price" else slug.split("-")[1].upper()
-            shown = formats.price if metric == "price" else lambda value, unit=unit: formats.volume(value, unit)
-            for number in (shown(latest), shown(mean), formats.deviation(stdev, unit, short=metric != "price")):
-                assert str(number.__html__()) in page, (slug, metric, number)
-            assert f"{n:,} of 1,440 samples" in page
-
-
-def test_the_sql_of_the_ranking_gives_its_order_and_its_numbers(files, tmp_path, monkeypatch):
-    site.write(files, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    page = files["index.html"].decode()
-    [sql] = [html.unescape(one) for one in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
-    rows = re.findall(r"<tr.*?(?=<tr|</tbody>)", page, re.DOTALL)[1:]
-    shown = [re.findall(r"<td[^>]*>(.*?)(?=<t[dh]|$)", row, re.DOTALL) for row in rows]
-    shown = [[cell.strip() for cell in cells] for cells in shown]
-    names = re.findall(r'<th scope="row"><a href="[^"]+">([^<]+)</a>', page)
-    for (market, latest, stdev, mean, rank), cells, name in zip(_rows(sql), shown, names, strict=True):
-        assert market == f"coinbase:{name}"
-        assert cells[0] == str(rank)
-        assert cells[1] == formats.price(latest).__html__()
-        assert cells[3] == formats.deviation(stdev).__html__()
-        assert cells[5] == formats.price(mean).__html__()
-
-
-def _rows(sql: str):
-    with duckdb.connect() as connection:
-        return connection.execute(sql).fetchall()
-
-
 HOSTILE = [
     Market("coinbase", "<script>alert(1)</script>", "USD"),
     Market("coinbase", "../../etc/passwd", "USD"),
@@ -305,9 +288,13 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def hostile():
-    walks = {(one, metric): values for one in HOSTILE for metric, values in site.walk(one).items()}
-    return site.day(walks).render()
+def hostile_day():
+    return site.day({(one, metric): values for one in HOSTILE for metric, values in site.walk(one).items()})
+
+
+@pytest.fixture(scope="module")
+def hostile(hostile_day):
+    return hostile_day.render()
 
 
 def test_hostile_names_stay_text(hostile):
@@ -332,14 +319,15 @@ def test_hostile_names_stay_inside_the_site_and_its_files(hostile, tmp_path):
     assert {row["market"] for row in json.loads(hostile["api/v1/ranking.json"])["series"]} == names
 
 
-def test_hostile_names_do_not_break_the_feed_or_inject_sql(hostile, tmp_path, monkeypatch):
+def test_hostile_names_do_not_break_the_feed_or_inject_sql(hostile_day, hostile, tmp_path, monkeypatch):
     ET.fromstring(hostile["feed.xml"])
-    site.write(hostile, tmp_path)
+    site.stored(hostile_day, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for market in HOSTILE:
-        page = hostile[f"m/{market.slug}.html"].decode()
-        [sql] = [html.unescape(one) for one in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
-        assert len(_rows(sql)) == 2
+        with duckdb.connect() as connection:
+            for statement in scrape.statements(hostile[f"m/{market.slug}.html"].decode()):
+                rows = connection.execute(statement).fetchall()
+        assert len(rows) == 2 * 25
 
 
 def test_nothing_stored_yet_is_a_site_that_says_so():
@@ -398,8 +386,47 @@ def test_the_status_page_says_the_worst_first(eventful, files):
     assert "not set: alerts are recorded and shown, not mailed" in good
 
 
+def test_the_hour_is_kept_as_it_was_with_links_to_then_and_now(eventful):
+    noon = NOW.replace(minute=0)
+    history = History((noon - HOUR, noon - DAY), copy=True, every=(noon - 30 * HOUR, noon - DAY, noon - HOUR))
+    files = eventful.render(history=history)
+    kept = {path for path in files if path.startswith("at/2026-11-23T22/")}
+    assert kept == {f"at/2026-11-23T22/{name}" for name in ("index.html", "volume.html", "ranking.csv")}
+    page = files["at/2026-11-23T22/index.html"].decode()
+    assert "The ranking as it was at 2026-11-23 22:10 UTC" in text_of(page)
+    assert "kept as it was" in text_of(page)
+    assert "stale" not in text_of(page)
+    assert "data-period" not in page
+    assert {"../../index.html", "../../at/2026-11-23T21/index.html", "../../at/index.html#2026-11-23"} <= set(
+        Links(page).links
+    )
+    assert "../../m/coinbase-btc-usd.html" in Links(page).links
+    assert files["at/2026-11-23T22/ranking.csv"] == files["data/ranking.csv"]
+    then = Links(files["volume.html"].decode()).links
+    assert {"at/2026-11-23T21/volume.html", "at/2026-11-22T22/volume.html", "at/index.html"} <= set(then)
+    hours = text_of(files["at/index.html"].decode())
+    assert "4 of them" in hours
+    assert hours.index("2026-11-23 21:00 22:00") < hours.index("2026-11-22 16:00 22:00")
+
+
+def test_without_a_kept_hour_no_page_links_to_one(files):
+    assert not [path for path in files if path.startswith("at/")]
+    assert "As it was" not in text_of(files["index.html"].decode())
+
+
+def test_the_status_page_says_what_publishing_costs(eventful):
+    status = replace(STATUS, usage=Usage(publishes=1440, writes=92_448, reads=4_320, bytes=7_300_000_000))
+    said = text_of(eventful.render(status=status)["status.html"].decode())
+    assert "Counted in 1,440 publishes of the last 24 h: 92,448 writes of 7.30 GB, 4,320 reads" in said
+    assert "A month of it: 2,773,440 writes of 219 GB" in said
+    assert "$7.98 at Cloudflare R2 or $13.92 at Amazon S3" in said
+
+
 def test_the_methodology_states_the_constants_of_the_code(files):
     said = text_of(files["methodology.html"].decode())
+    assert " ".join(stats.SQL.split()) in " ".join(said.split())
+    assert "[t − 60 min, t)" in said
+    assert "the last sample of every 120 minutes (price) or 180 minutes (24 h volume)" in said
     assert "poll made within 90 s after t" in said
     assert "late 120 s and stale 180 s" in said
     assert "No sample for 3 minutes is no data" in said
@@ -505,4 +532,4 @@ def test_the_status_page_of_a_thousand_ragged_markets_keeps_its_budget():
 def test_a_sparkline_of_a_constant_lies_in_the_middle():
     from tracker.site.samples import Samples
 
-    assert "M0 5" in sparkline(Samples(np.arange(1, 1441), np.ones(1440)))
+    assert "M0 4" in sparkline(Samples(np.arange(1, 1441), np.ones(1440)), 120)

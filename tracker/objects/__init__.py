@@ -6,6 +6,7 @@ Every write is one atomic step: a reader, or a writer killed at any instant, see
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,6 +37,28 @@ class Headers:
 
     content_type: str | None = None
     cache_control: str | None = None
+    content_encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What was asked of a storage, in the classes of a bucket's bill: PUT and LIST are writes, GET and HEAD reads.
+
+    `bytes` were sent. Deleting is free. A folder counts as if it were a bucket.
+    """
+
+    writes: int = 0
+    reads: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(self.writes + other.writes, self.reads + other.reads, self.bytes + other.bytes)
+
+    def __sub__(self, other: Requests) -> Requests:
+        return Requests(self.writes - other.writes, self.reads - other.reads, self.bytes - other.bytes)
+
+
+_NO_HEADERS = Headers()
 
 
 class Backend(Protocol):
@@ -46,6 +69,8 @@ class Backend(Protocol):
     def create(self, path: str, data: bytes, headers: Headers) -> bool: ...
     def prove(self) -> None: ...
     def update(self, path: str, change: Change, headers: Headers) -> bool: ...
+    def version(self, path: str) -> str | None: ...
+    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None: ...
     def list(self, prefix: str, after: str) -> list[ObjectInfo]: ...
     def folders(self, prefix: str) -> tuple[str, ...]: ...
     def delete(self, paths: Iterable[str]) -> None: ...
@@ -66,23 +91,49 @@ class Objects:
         self._open = _opener(url)
         self._backend: Backend | None = None
         self._pid = 0
+        self._asked = Requests()
+        self._counting = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Objects({self.url!r})"
 
+    @property
+    def keeps_headers(self) -> bool:
+        """Whether readers are told the headers given here; a web server chooses those of a folder's files itself."""
+        return self.url.startswith("s3://")
+
+    @property
+    def asked(self) -> Requests:
+        """The requests made through this value so far, proofs of conditional writes and lost answers apart."""
+        return self._asked
+
     def get(self, path: str) -> bytes | None:
         """Give the bytes of an object, or None when there is none."""
+        self._count(reads=1)
         return self._here().get(_checked(path))
 
     def put(self, path: str, data: bytes, *, content_type: str | None = None, cache_control: str | None = None) -> None:
         """Replace the whole object, durably: when this returns it survives a kill (and locally a power cut)."""
+        self._count(writes=1, size=len(data))
         self._here().put(_checked(path), data, Headers(content_type, cache_control))
 
-    def create(
-        self, path: str, data: bytes, *, content_type: str | None = None, cache_control: str | None = None
-    ) -> bool:
+    def create(self, path: str, data: bytes, headers: Headers = _NO_HEADERS) -> bool:
         """Write the object if there is none; at most one of several creators gets True."""
-        return self._here().create(_checked(path), data, Headers(content_type, cache_control))
+        self._count(writes=1, size=len(data))
+        return self._here().create(_checked(path), data, headers)
+
+    def version(self, path: str) -> str | None:
+        """Give what tells this content of an object from any other (an ETag), or None when there is no object."""
+        self._count(reads=1)
+        return self._here().version(_checked(path))
+
+    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers = _NO_HEADERS) -> str | None:
+        """Replace the object if its version is still `expected` (None: if there is none), and give its new version.
+
+        None: the object is another one by now, and was left alone. One request, durable as `put` is.
+        """
+        self._count(writes=1, size=len(data))
+        return self._here().swap(_checked(path), data, expected, headers)
 
     def update(
         self, path: str, change: Change, *, content_type: str | None = None, cache_control: str | None = None
@@ -93,7 +144,15 @@ class Objects:
         left, or, when an answer got lost, with its own result. What else `change` depends on it must read inside the
         call; it must not update another object. ConfigError where an S3 server ignores conditions.
         """
-        return self._here().update(_checked(path), change, Headers(content_type, cache_control))
+
+        def counted(old: bytes | None) -> bytes | None:
+            self._count(reads=1)
+            new = change(old)
+            if new is not None and new != old:
+                self._count(writes=1, size=len(new))
+            return new
+
+        return self._here().update(_checked(path), counted, Headers(content_type, cache_control))
 
     def prove(self) -> None:
         """See that conditional writes are refused when they should be; ConfigError says what is not.
@@ -104,10 +163,13 @@ class Objects:
 
     def list(self, prefix: str = "", after: str = "") -> list[ObjectInfo]:
         """List the objects in the folder `prefix` and below, sorted by path; only those whose path is above `after`."""
-        return self._here().list(_checked(prefix) if prefix else "", after)
+        found = self._here().list(_checked(prefix) if prefix else "", after)
+        self._count(writes=1 + len(found) // 1000)
+        return found
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """List the folders directly in the folder `prefix`, as paths, sorted."""
+        self._count(writes=1)
         return self._here().folders(_checked(prefix))
 
     def delete(self, paths: Iterable[str]) -> None:
@@ -120,6 +182,10 @@ class Objects:
         Drafts lie outside the data folders and are never read; only a local root has them.
         """
         return self._here().sweep(before)
+
+    def _count(self, *, writes: int = 0, reads: int = 0, size: int = 0) -> None:
+        with self._counting:
+            self._asked += Requests(writes, reads, size)
 
     def _here(self) -> Backend:
         if self._backend is None or self._pid != os.getpid():

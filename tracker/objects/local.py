@@ -61,6 +61,17 @@ class Folder:
             self.put(path, new, headers)
             return True
 
+    def version(self, path: str) -> str | None:
+        data = self.get(path)
+        return None if data is None else _md5(data)
+
+    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None:
+        with self._locked(path):
+            if self.version(path) != expected:
+                return None
+            self.put(path, data, headers)
+            return _md5(data)
+
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with _explained(prefix):
             return sorted(self._walk(prefix, after))
@@ -181,7 +192,7 @@ def _remember_digest(file: int, data: bytes) -> None:
     if sys.platform != "linux":
         return
     stat = os.fstat(file)
-    note = f"{hashlib.md5(data, usedforsecurity=False).hexdigest()} {stat.st_size} {stat.st_mtime_ns}"
+    note = f"{_md5(data)} {stat.st_size} {stat.st_mtime_ns}"
     try:
         os.setxattr(file, _DIGEST, note.encode())
     except OSError as error:
@@ -197,6 +208,10 @@ def _known_digest(path: str, stat: os.stat_result) -> str | None:
     except (OSError, ValueError):
         return None
     return digest if (int(size), int(time_ns)) == (stat.st_size, stat.st_mtime_ns) else None
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _sync(folder: Path) -> None:

@@ -118,6 +118,27 @@ class Remote:
             time.sleep(random.uniform(0, min(0.5, 0.005 * 2**attempt)))  # noqa: S311 - spreads the writers
         raise Conflict(f"{self.root}{path}: others changed it {_TRIES} times while we tried; try again")
 
+    def version(self, path: str) -> str | None:
+        with self._explained(path):
+            try:
+                return obstore.head(self._store, path)["e_tag"]
+            except _ABSENT as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
+    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None:
+        self._prove_once()
+        with self._explained(path):
+            try:
+                return self._put(path, data, headers, {"e_tag": expected} if expected else "create")
+            except (refused.AlreadyExistsError, refused.PreconditionError):
+                return None
+            except _ABSENT as error:  # it had a version and is gone
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with self._explained(prefix):
             pages = obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1000)
@@ -175,14 +196,17 @@ class Remote:
     def sweep(self, _before: float) -> int:
         return 0
 
-    def _put(self, path: str, data: bytes, headers: Headers, mode: Any) -> None:
-        attributes = {}
-        if headers.content_type and self._sends_headers:
-            attributes["Content-Type"] = headers.content_type
-        if headers.cache_control and self._sends_headers:
-            attributes["Cache-Control"] = headers.cache_control
+    def _put(self, path: str, data: bytes, headers: Headers, mode: Any) -> str | None:
+        named = {
+            "Content-Type": headers.content_type,
+            "Cache-Control": headers.cache_control,
+            "Content-Encoding": headers.content_encoding,
+        }
+        attributes: Any = {name: value for name, value in named.items() if value and self._sends_headers}
         # In parts an upload is no single PUT: not atomic with its condition, and with another kind of ETag.
-        obstore.put(self._store, path, data, attributes=attributes or None, mode=mode, use_multipart=False)
+        return obstore.put(self._store, path, data, attributes=attributes or None, mode=mode, use_multipart=False)[
+            "e_tag"
+        ]
 
     def _versioned(self, path: str) -> tuple[bytes, str] | None:
         with self._explained(path):

@@ -29,6 +29,7 @@ class Parts:
 
     `channels` are the ways to tell people besides mail, by name. `ping` tells an outside watcher of a good minute; it
     never raises.
+    `market_pages`: every so many minutes the pages of a market are made anew; None: as many fit into a minute.
     """
 
     watchlist: Watchlist
@@ -47,6 +48,7 @@ class Parts:
     retention: Retention = KEEP
     channels: Mapping[str, Notifier] = field(default_factory=dict)
     ping: Callable[[], None] | None = None
+    market_pages: int | None = None
 
     def markets_of(self, exchange: str) -> tuple[list[Market], list[Problem]]:
         """Choose the watched markets from listings at most LISTINGS_KEPT old; older ones serve while asking fails."""

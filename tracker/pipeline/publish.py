@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tracker.alerts import Evaluation, State, recipients
+from tracker.alerts.values import SILENT_MINUTES
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
 from tracker.errors import TrackerError
-from tracker.model import DAY, HOUR, MINUTE, Market, Problem, iso, whole_hour
+from tracker.frames import instants
+from tracker.model import DAY, HOUR, MINUTE, Market, Problem, Usage, iso, whole_hour
 from tracker.pipeline.analyze import Analyze
 from tracker.pipeline.figures import FIGURES, figures
 from tracker.pipeline.parts import Report, seconds
-from tracker.site import Feed, Figure, Status, Step, market_paths, render
+from tracker.ports import Copy, Standing
+from tracker.site import ALERTS_SHOWN, FOLDER, Feed, Figure, History, Status, Step, folder_of, market_paths, render
 from tracker.stats import summarise
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ LONGEST_CADENCE = 5
 """Minutes after which every market's pages are made anew, however many there are."""
 
 OPEN = frozenset({State.FIRING, State.RESOLVING})
-TRANSITIONS_SHOWN = 30 * DAY
+HISTORY_PAGE = f"{FOLDER}/index.html"
 STEPS = ("fetch", "analyze", "publish")
 
 
@@ -39,17 +42,18 @@ class Publish(Analyze):
     def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> Report:
         """Render the site as of `minute` and upload what changed; a later minute that is out stays out."""
         began = self.clock()
+        standing = self.bucket.standing()
         window = self.store.read(minute - DAY, minute)
         summary = self.store.read_summary(minute)
         if summary is None:
             summary = summarise(window, minute)
-        transitions = self.outbox.transitions(minute - TRANSITIONS_SHOWN, minute)
+        transitions = self.outbox.transitions(minute - ALERTS_SHOWN, minute)
         evaluation = self.evaluation(window, summary, minute, [one for one in transitions if not one.would_have_fired])
-        markets = [Market.parse(name) for name in summary["market"].unique().to_pylist()]
-        every = max(1, min(LONGEST_CADENCE, -(-len(markets) // MARKETS_A_MINUTE)))
-        known = frozenset(self.bucket.known()) if every > 1 else frozenset()
-        due = _due(markets, minute, every, evaluation, known)
-        status = self._status(minute, window)
+        news = _news(summary, minute)
+        every = self.market_pages or max(1, min(LONGEST_CADENCE, -(-len(news) // MARKETS_A_MINUTE)))
+        due = _due(news, minute, every, evaluation, standing.made)
+        history = self._history(minute, standing)
+        status = self._status(minute, window, standing.usage)
         pages = render(
             summary,
             window,
@@ -61,9 +65,17 @@ class Publish(Analyze):
             about=replace(self.about.of_run(run_id, run_url), market_seconds=60 * every),
             hour_ago=self.store.read_summary(minute - HOUR),
             due=due,
+            evidence=self.store.evidence(minute, self.sources),
+            history=history,
         )
-        keep = known.intersection(path for market in markets if market not in due for path in market_paths(market))
-        published = self.bucket.publish(pages, minute, keep)
+        kept = {path: pages.pop(path) for path in list(pages) if path.startswith(folder_of(minute))}
+        others = {path for market in news.keys() - due for path in market_paths(market)} | {HISTORY_PAGE}
+        published = self.bucket.publish(
+            pages,
+            minute,
+            keep=standing.made.keys() & others,
+            copy=Copy(whole_hour(minute), kept) if history.copy else None,
+        )
         ended = self.clock()
         report = {
             "minute": iso(minute),
@@ -78,12 +90,17 @@ class Publish(Analyze):
             self.ping()
         return report
 
+    def _history(self, minute: datetime, standing: Standing) -> History:
+        """Say which hours are kept; the first ranking that is published in an hour is kept as that hour's."""
+        copy = whole_hour(minute) not in standing.copies
+        return History(standing.copies, copy, tuple(self.bucket.copies()) if copy else ())
+
     def _is_good(self, minute: datetime) -> bool:
         """Say whether this minute was fetched and analyzed: then the watcher outside hears of it."""
         reports = self.store.read_reports(minute)
         return "analyze" in reports and bool(reports.get("fetch", {}).get("rows"))
 
-    def _status(self, minute: datetime, window: pa.Table) -> Status:
+    def _status(self, minute: datetime, window: pa.Table, usage: Usage) -> Status:
         """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
         reports = self.store.read_reports(minute)
         feeds = reports.get("fetch", {}).get("feeds", [])
@@ -111,6 +128,7 @@ class Publish(Analyze):
             mails=backlog.mails,
             silences=self.silences,
             mail_configured=self.notifier is not None and any(recipients(one, self.recipients) for one in self.rules),
+            usage=usage,
         )
 
     def _coverage(self, exchange: str, minute: datetime, window: pa.Table) -> list[ExchangeCoverage]:
@@ -124,17 +142,34 @@ class Publish(Analyze):
         return [cover(window, minute, exchange, markets, loaded=loaded, reach=self.sources[exchange].reach)]
 
 
+def _news(summary: pa.Table, minute: datetime) -> dict[Market, datetime]:
+    """Give each market the minute of its last news: a sample, or that there has been none for SILENT_MINUTES."""
+    silence = SILENT_MINUTES * MINUTE
+    latest: dict[str, datetime] = {}
+    for name, at in zip(summary["market"].to_pylist(), instants(summary["latest_minute"]), strict=True):
+        latest[name] = max(at, latest.get(name, at))
+    return {Market.parse(name): at if minute - at < silence else at + silence for name, at in latest.items()}
+
+
 def _due(
-    markets: Sequence[Market], minute: datetime, every: int, evaluation: Evaluation, known: frozenset[str]
+    news: Mapping[Market, datetime],
+    minute: datetime,
+    every: int,
+    evaluation: Evaluation,
+    made: Mapping[str, datetime],
 ) -> frozenset[Market]:
-    """Choose the markets whose pages are made now: each in its turn, at once when new or when an alert moves."""
+    """Choose the markets whose pages are made now: in their turn if there is news, at once if new or an alert moves.
+
+    `made` says when the objects that are out were made.
+    """
     turn = int(minute.timestamp()) // 60 % every
     moving = {one.series.market for one in evaluation.transitions}
     moving |= {series.market for series, state in evaluation.states.items() if state in OPEN}
-    return frozenset(
-        market
-        for market in markets
-        if market in moving
-        or zlib.crc32(str(market).encode()) % every == turn
-        or not known.issuperset(market_paths(market)[:1])
-    )
+
+    def is_due(market: Market) -> bool:
+        paths = market_paths(market)
+        if market in moving or not made.keys() >= set(paths):
+            return True
+        return zlib.crc32(str(market).encode()) % every == turn and made[paths[0]] < news[market]
+
+    return frozenset(filter(is_due, news))

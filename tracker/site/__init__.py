@@ -1,6 +1,20 @@
 """The static site: pure functions from samples and statistics to pages."""
 
+from tracker.site.history import FOLDER, History, folder_of
 from tracker.site.pages import About, Feed, Figure, Status, Step
 from tracker.site.rendering import market_paths, render
+from tracker.site.reports import ALERTS_SHOWN
 
-__all__ = ["About", "Feed", "Figure", "Status", "Step", "market_paths", "render"]
+__all__ = [
+    "ALERTS_SHOWN",
+    "FOLDER",
+    "About",
+    "Feed",
+    "Figure",
+    "History",
+    "Status",
+    "Step",
+    "folder_of",
+    "market_paths",
+    "render",
+]

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
-from tracker.model import HOUR, MINUTE, whole_hour
+from tracker.model import HOUR, MINUTE, Metric, whole_hour
 from tracker.site.formats import NO_BREAK, clock, count, decimal, significant
 from tracker.site.pages import Chart, Tick
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
@@ -41,10 +40,10 @@ LIMIT_SHOWN_FROM = 2.0
 HOVER_DIGITS = 6
 """Significant digits of the values that hovering reads out: as many as a price is printed with."""
 
-SPARK_EVERY = 90
-"""Minutes between two points of a sparkline: what fits 100 of them into a page's budget."""
+SPARK_EVERY = {Metric.PRICE: 120, Metric.VOLUME_24H: 180}
+"""Minutes between two points of a sparkline: what fits 100 of them into a page's budget; volumes are long numbers."""
 
-SPARK_HEIGHT = 10
+SPARK_HEIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +135,11 @@ def _line(dx: int, dy: int) -> str:
     return f"l{dx}{dy}" if dy < 0 else f"l{dx} {dy}"
 
 
-def sparkline(samples: Samples) -> Markup:
-    """Draw the day in 16 points: the last sample of every 90 minutes before t, the pen lifted where there is none."""
+def sparkline(samples: Samples, every: int) -> Markup:
+    """Draw the day: the last sample of every so many minutes before t, the pen lifted where there is none."""
     if len(samples) < 2:
         return Markup()
-    bucket = (samples.at - 1) // SPARK_EVERY
+    bucket = (samples.at - 1) // every
     last = np.concatenate((np.flatnonzero(np.diff(bucket)), [len(bucket) - 1]))
     values, places = samples.values[last], bucket[last].tolist()
     low, span = values.min(), np.ptp(values)
@@ -156,7 +155,8 @@ def sparkline(samples: Samples) -> Markup:
             pen = ""
         before = (place, top)
     d = "".join(parts)
-    return Markup(f'<svg class="s" viewBox="0 0 15 10" preserveAspectRatio="none"><path d="{d}"/></svg>')  # noqa: S704
+    box = f"0 0 {DAY_MINUTES // every - 1} {SPARK_HEIGHT}"
+    return Markup(f'<svg class="s" viewBox="{box}" preserveAspectRatio="none"><path d="{d}"/></svg>')  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,23 +325,23 @@ def encode(samples: Samples, most: int = 2000) -> str:
     while last > 0 and (np.round(samples.values, last - 1) == samples.values).all():
         last -= 1
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
-    absent = [(int(index), f"!{_vlq(2 * int(skipped[index]))}") for index in np.flatnonzero(skipped)[::-1]]
+    absent = np.flatnonzero(skipped)
+    marks = np.insert(np.zeros(len(samples), np.int64), absent, ord("!"))
     for growth in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
         unit = growth * Decimal(1).scaleb(-last)
         steps = np.diff(np.rint(samples.values / float(unit)).astype(np.int64), prepend=0)
-        words = [_vlq(number) for number in (np.abs(steps) * 2 + (steps < 0)).tolist()]
-        for index, word in absent:
-            words.insert(index, word)
-        text = f"{unit:f} {''.join(words)}"
+        numbers = np.insert(np.abs(steps) * 2 + (steps < 0), absent, 2 * skipped[absent])
+        text = f"{unit:f} {_vlq(numbers, marks)}"
         if len(zlib.compress(text.encode())) <= most:
             break
     return text if growth == 1 else f"~{text}"
 
 
-@lru_cache(maxsize=4096)
-def _vlq(number: int) -> str:
-    text = ""
-    while number > 31:
-        text += chr(63 + (number & 31 | 32))
-        number >>= 5
-    return text + chr(63 + number)
+def _vlq(numbers: NDArray[np.int64], marks: NDArray[np.int64]) -> str:
+    """Write each number in base 64 VLQ, after its mark (a character, 0 for none)."""
+    columns, rest, more = [marks], numbers, np.ones(len(numbers), bool)
+    while more.any():
+        columns.append(np.where(more, 63 + (rest & 31) + 32 * (rest > 31), 0))
+        more, rest = rest > 31, rest >> 5
+    characters = np.stack(columns, axis=1).astype(np.uint8)
+    return characters[characters > 0].tobytes().decode("ascii")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tracker.alerts import AlertRule, Evaluation, Event, Kind, State, Transition
-from tracker.model import DAY, MINUTE, Market, Metric, Series
+from tracker.model import DAY, MINUTE, Evidence, Market, Metric, Series
 from tracker.site import wording
-from tracker.site.pages import STALE_AFTER, About, Alert, Frame, Link, Proof, Status
+from tracker.site.history import NO_HISTORY, History
+from tracker.site.pages import NO_PROOF, STALE_AFTER, About, Alert, Frame, Link, Proof, Status
 from tracker.site.samples import EMPTY, Samples, by_series
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Content:
     status: Status
     about: About
     ranks_before: Mapping[tuple[str, str], int]
+    evidence: tuple[Evidence, ...]
+    history: History
 
     @classmethod
     def gather(
@@ -53,6 +56,8 @@ class Content:
         status: Status,
         about: About,
         hour_ago: pa.Table | None,
+        evidence: Sequence[Evidence] = (),
+        history: History = NO_HISTORY,
     ) -> Content:
         """Look the inputs up by series, and fold transitions into alerts."""
         every = summary.to_pylist()
@@ -74,6 +79,8 @@ class Content:
             status=status,
             about=about,
             ranks_before={(row["market"], row["metric"]): row["rank"] for row in before if row["rank"] is not None},
+            evidence=tuple(evidence),
+            history=history,
         )
 
     def state(self, series: Series) -> State:
@@ -99,24 +106,34 @@ class Content:
         title: str,
         description: str,
         *,
-        proof: Proof | None = None,
+        proof: Proof = NO_PROOF,
         downloads: tuple[Link, ...] = (),
         period: int | None = None,
+        kept: bool = False,
     ) -> Frame:
-        """Give what surrounds the page at `path`, which is made anew every `period` seconds."""
-        period = period or self.about.repaint_seconds
+        """Give what surrounds the page at `path`, which is made anew every `period` seconds, or `kept` as it is."""
+        seconds = None if kept else period or self.about.repaint_seconds
         return Frame(
             title=title,
             path=path,
             description=description,
             minute=self.minute,
-            period=period,
-            stale_at=self.minute + timedelta(seconds=period) + STALE_AFTER,
+            period=seconds,
+            stale_at=self.minute + timedelta(seconds=seconds) + STALE_AFTER if seconds else None,
             about=self.about,
             open_alerts=sum(one.open for one in self.alerts),
             proof=proof,
             downloads=downloads,
         )
+
+    @property
+    def exchanges(self) -> frozenset[str]:
+        """The exchanges that have a market here."""
+        return frozenset(one.exchange for one in self.markets.values())
+
+    def objects(self, exchanges: Collection[str] | None = None) -> tuple[tuple[str, str], ...]:
+        """Give the objects of the minute with their SHA-256: all, or those of `exchanges`; "" is the summary."""
+        return tuple((one.path, one.sha256) for one in self.evidence if exchanges is None or one.exchange in exchanges)
 
     def minutes_behind(self, row: Summary) -> int:
         """Give the whole minutes between the last sample of a row and the minute of the page."""

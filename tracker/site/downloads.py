@@ -1,23 +1,17 @@
-"""The site as files for machines: JSON, CSV and Parquet, with every digit."""
+"""The numbers of the pages as files for machines: JSON and CSV, with every digit."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tracker.coverage import CELL, FATES, ExchangeCoverage, Fate
-from tracker.model import MINUTE, Market, Metric, Series, iso
+from tracker.model import MINUTE, Metric, Series, iso
 from tracker.site.content import Content
 from tracker.site.pages import STALE_AFTER, Alert
-from tracker.site.samples import DAY_MINUTES, Samples
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NUMBERS = (
     "latest", "latest_minute", "change_24h", "mean_1h", "ratio_1h", "stdev_24h", "cv_24h", "rank",
@@ -65,68 +59,6 @@ def ranking(content: Content) -> dict[str, bytes]:
 def _cell(value: object) -> str:
     text = "" if value is None else repr(value) if isinstance(value, float) else str(value)
     return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
-
-
-def market(content: Content, one: Market) -> dict[str, bytes]:
-    """Give the samples of one market in (t-24h, t].
-
-    JSON by metric; CSV with a row per minute and a column per metric, empty where there is no sample; Parquet with
-    all columns of frames.SAMPLES.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    start = int(content.minute.timestamp()) - DAY_MINUTES * 60
-    found = {metric: content.samples.get((str(one), metric.value)) for metric in Metric}
-    cells = {metric: {} if it is None else _texts_by_minute(it) for metric, it in found.items()}
-    series = (
-        f'"{metric.value}":[{",".join([f"[{start + 60 * at},{text}]" for at, text in by_minute.items()])}]'
-        for metric, by_minute in cells.items()
-        if by_minute
-    )
-    head = f'{{"market":{json.dumps(str(one), ensure_ascii=False)},"minute":"{iso(content.minute)}"'
-    parts = [content.window.slice(it.start, it.stop - it.start) for it in found.values() if it is not None]
-    parquet = io.BytesIO()
-    pq.write_table(_without_dictionaries(pa.concat_tables(parts)), parquet, compression="zstd")
-    text = f'{head},"metrics":{{{",".join(series)}}}}}\n'.encode()
-    return dict(zip(paths(one), (text, _csv(content.minute, list(cells.values())), parquet.getvalue()), strict=True))
-
-
-def paths(market: Market) -> tuple[str, str, str]:
-    """Give the paths of a market's JSON, CSV and Parquet file."""
-    slug = market.slug
-    return f"api/v1/series/{slug}.json", f"data/{slug}-24h.csv", f"data/{slug}-24h.parquet"
-
-
-def _texts_by_minute(samples: Samples) -> dict[int, str]:
-    return dict(zip(samples.at.tolist(), map(repr, samples.values.tolist()), strict=True))
-
-
-def _csv(minute: datetime, columns: Sequence[Mapping[int, str]]) -> bytes:
-    lines = [",".join(["minute", *(metric.value for metric in Metric)])]
-    one, two = columns
-    lines += [
-        f"{stamp},{one.get(at, '')},{two.get(at, '')}"
-        for at, stamp in enumerate(_stamps(minute), start=1)
-        if at in one or at in two
-    ]
-    return ("\n".join(lines) + "\n").encode()
-
-
-@lru_cache(maxsize=1)
-def _stamps(minute: datetime) -> tuple[str, ...]:
-    """Give the minutes of (t-24h, t] as texts; all markets of a render share them."""
-    return tuple(iso(minute - (DAY_MINUTES - at) * MINUTE) for at in range(1, DAY_MINUTES + 1))
-
-
-def _without_dictionaries(rows: pa.Table) -> pa.Table:
-    """Give dictionary columns as text: a slice would carry the names of all markets into every file."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in rows.schema]
-    )
-    return rows.cast(schema)
 
 
 def alerts(content: Content) -> bytes:

@@ -20,7 +20,6 @@ TIMES = "×"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_SPOKEN = ' role="img" aria-label="{}"'
 _SHORT = ((12, "T"), (9, "B"), (6, "M"))
 
 
@@ -28,23 +27,36 @@ _SHORT = ((12, "T"), (9, "B"), (6, "M"))
 class Number:
     """A number as it is printed; `full` is the whole decimal where `text` is a shortened form of it, else None.
 
-    `spoken`: the text cannot be read aloud, so the full decimal is.
+    `spoken`: the text cannot be read aloud, so the full decimal is; it stands there for programs too, unless `terse`.
     """
 
     text: str
     full: str | None = None
     unit: str = ""
     spoken: bool = False
+    terse: bool = False
 
     def brief(self) -> Number:
-        """Give the same without its full decimal, unless the text cannot be read without it."""
-        return self if self.spoken else replace(self, full=None)
+        """Give the same without its full decimal; where the text cannot be read without it, with 6 digits of it."""
+        if not self.spoken:
+            return replace(self, full=None)
+        exact = Decimal(self.machine)
+        return replace(self, full=_sign(plain(_round(exact, 5 - exact.adjusted()))), terse=True)
+
+    @property
+    def machine(self) -> str:
+        """The full decimal as a program reads it."""
+        return (self.full or self.text).replace(",", "").replace(MINUS, "-")
 
     def __html__(self) -> str:
         """Write the number for a page: a shortened one shows and speaks its full decimal."""
         text = self.text
-        if self.full is not None:
-            text = f'<span{_SPOKEN.format(self.full) if self.spoken else ""} title="{self.full}">{text}</span>'
+        if self.spoken and self.terse:
+            text = f'<span role="img" title="{self.full}">{text}</span>'
+        elif self.spoken:
+            text = f'<data role="img" value="{self.machine}" title="{self.full}">{text}</data>'
+        elif self.full is not None:
+            text = f'<span title="{self.full}">{text}</span>'
         return f'{text}{NO_BREAK}<span class="u">{escape(self.unit)}</span>' if self.unit else text
 
     def __str__(self) -> str:
@@ -260,6 +272,18 @@ def duration(spent: timedelta) -> str:
 def count(number: int) -> str:
     """Write a whole number with thousands commas."""
     return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """Write so many bytes in the unit that fits.
+
+    >>> [size(n).replace(NO_BREAK, " ") for n in (0, 999, 1_234_567, 98_765_432_100)]
+    ['0 B', '999 B', '1.23 MB', '98.8 GB']
+    """
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if number >= 10**power:
+            return f"{significant(number / 10**power, 3).text}{NO_BREAK}{letter}B"
+    return f"{number}{NO_BREAK}B"
 
 
 def plural(number: int, word: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
-from tracker.model import DAY, MINUTE, Market, Metric, Series, iso
+from tracker.model import DAY, MINUTE, Market, Metric, Series
 from tracker.site.charts import Band, chart
 from tracker.site.content import Content, Summary, state_words
 from tracker.site.formats import (
@@ -22,25 +21,29 @@ from tracker.site.formats import (
     written_out,
 )
 from tracker.site.pages import Fact, HourRow, Link, MarketPage, Proof, SeriesView
+from tracker.site.proof import market_sql
 from tracker.site.ranking import ratio_text, value_of
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples, hours
 
-SHOWN_ALERTS = 20
+SHOWN_ALERTS = 10
 
-HOVER_BYTES = {Metric.PRICE: 2000, Metric.VOLUME_24H: 1200}
-"""What the samples of a chart may take, compressed: both fit the page into its budget of 14,000 bytes."""
+HOVER_BYTES = {Metric.PRICE: 1500, Metric.VOLUME_24H: 700}
+"""What the samples of a chart may take in the page, compressed: it keeps its budget of 14,000 bytes with 10 alerts."""
 
 
 def market_page(
     content: Content,
     market: Market,
     *,
-    objects: tuple[str, ...],
-    hashes: tuple[tuple[str, str], ...],
+    files: tuple[tuple[str, str], ...],
+    place: str,
     previous: Link | None,
     following: Link | None,
 ) -> MarketPage:
-    """Give the page of one market; a metric without samples is left out."""
+    """Give the page of one market; a metric without samples is left out.
+
+    `files` are its own files with their SHA-256; `place`, `previous` and `following` are of the markets by rank.
+    """
     known = [Series(market, metric) for metric in Metric if Series(market, metric) in content.by_series]
     series = tuple(_view(content, one, content.by_series[one]) for one in known)
     used = sum(content.by_series[one]["n_24h"] for one in known)
@@ -50,9 +53,8 @@ def market_page(
         Link("Parquet", f"data/{slug}-24h.parquet"),
         Link("JSON", f"api/v1/series/{slug}.json"),
     )
-    proof = Proof(
-        objects, used, DAY_MINUTES * len(known) - used, (("The numbers above", _sql(market, content.minute)),), hashes
-    )
+    stored = content.objects({market.exchange})
+    proof = Proof(used, DAY_MINUTES * len(known) - used, market_sql(market, content.minute), (*stored, *files))
     said = "; ".join(f"{view.metric.label} {view.headline} ({view.change} in 24 h)" for view in series)
     return MarketPage(
         frame=content.frame(
@@ -65,9 +67,10 @@ def market_page(
         ),
         market=market,
         series=series,
-        columns=tuple(name for one in known for name in _HOUR_COLUMNS[one.metric]),
+        columns=tuple(name.format(unit=market.base) for one in known for name in _HOUR_COLUMNS[one.metric]),
         hours=tuple(_hours(content, known)),
         alerts=tuple(one for one in content.alerts if one.market == market)[:SHOWN_ALERTS],
+        place=place,
         previous=previous,
         following=following,
     )
@@ -150,7 +153,7 @@ def _samples(row: Summary) -> str:
 
 _HOUR_COLUMNS = {
     Metric.PRICE: ("Low", "High", "Last"),
-    Metric.VOLUME_24H: ("24 h volume",),
+    Metric.VOLUME_24H: ("24 h volume, {unit}",),
 }
 
 
@@ -165,16 +168,6 @@ def _hours(content: Content, known: Sequence[Series]) -> Iterator[HourRow]:
             elif one.metric is Metric.PRICE:
                 cells += [written_out(price(float(it))) for it in (some.min(), some.max(), some[-1])]
             else:
-                cells.append(volume(float(some[-1]), one.market.base))
+                cells.append(volume(float(some[-1])).brief())
         of = min(last, DAY_MINUTES + 1) - max(first, 1)
         yield HourRow(begins, of, tuple(cells), tuple(map(len, values)))
-
-
-def _sql(market: Market, minute: datetime) -> str:
-    return _SQL.format(at=iso(minute), slug=market.slug)
-
-
-_SQL = """\
-SELECT metric, arg_max(value, minute) AS latest, stddev_pop(value) AS stdev_24h, count(*) AS n_24h,
-  avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 1 HOUR AND minute < TIMESTAMPTZ '{at}') AS mean_1h
-FROM read_parquet('data/{slug}-24h.parquet') GROUP BY metric ORDER BY metric"""

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from tracker.alerts import AlertRule, Delivery, Silence, State
 from tracker.coverage import ExchangeCoverage
-from tracker.model import Market, Metric, Problem
+from tracker.model import NOTHING_ASKED, Market, Metric, Problem, Usage
+from tracker.site.cost import Cost
 from tracker.site.formats import Number
 
 LATE_AFTER = timedelta(seconds=60)
@@ -87,6 +88,7 @@ class Status:
     mail_configured: bool = False
     coverage: tuple[ExchangeCoverage, ...] = ()
     figures: tuple[Figure, ...] = ()
+    usage: Usage = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +124,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Where the numbers of a page come from, and the SQL that gives them again."""
+    """Where the numbers of a page come from, and the SQL that gives them again: statements with their names.
 
-    objects: tuple[str, ...]
-    used: int
+    `objects` are those of the store and files of the site that hold them, with the SHA-256 of their bytes.
+    """
+
+    used: int | None = None
     missing: int | None = None
     sql: tuple[tuple[str, str], ...] = ()
-    hashes: tuple[tuple[str, str], ...] = ()
+    objects: tuple[tuple[str, str], ...] = ()
+
+
+NO_PROOF = Proof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +146,11 @@ class Frame:
     path: str
     description: str
     minute: datetime
-    period: int  # seconds until the page is made anew
-    stale_at: datetime
+    period: int | None  # seconds until the page is made anew; None for one that is kept as it is
+    stale_at: datetime | None
     about: About
     open_alerts: int
-    proof: Proof | None = None
+    proof: Proof
     downloads: tuple[Link, ...] = ()
 
     @property
@@ -199,7 +206,10 @@ class RankingPage:
     number: int
     pages: tuple[Link, ...]
     cards: tuple[Card, ...]
-    hints: tuple[str, ...]  # exchanges and quotes, as the filter takes them
+    exchanges: tuple[str, ...]
+    quotes: tuple[str, ...]
+    then: tuple[Link, ...]
+    kept: bool = False  # a copy, of a minute that is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +287,7 @@ class MarketPage:
     columns: tuple[str, ...]
     hours: tuple[HourRow, ...]
     alerts: tuple[Alert, ...]
+    place: str  # among the markets by rank
     previous: Link | None
     following: Link | None
 
@@ -371,16 +382,19 @@ class StatusPage:
     verdict: str
     tone: str
     slowest: float
+    cost: Cost | None
 
 
 @dataclass(frozen=True, slots=True)
 class MethodologyPage:
-    """The definitions, from the constants of the code."""
+    """The definitions, from the constants of the code; `sql` is the statement that computes them."""
 
     frame: Frame
     rules: tuple[tuple[AlertRule, tuple[str, ...]], ...]  # with what it does, in sentences
     steps: tuple[tuple[AlertRule, tuple[tuple[str, int], ...]], ...]
     metrics: tuple[Metric, ...]
+    definitions: tuple[tuple[str, str], ...]
+    sql: str
     poll_within: int
     silent_minutes: int
     lost_minutes: int
@@ -394,6 +408,15 @@ class DirectoryPage:
 
     frame: Frame
     groups: tuple[tuple[str, tuple[Link, ...]], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The hours whose ranking is kept, by day, newest day first."""
+
+    frame: Frame
+    days: tuple[tuple[str, tuple[Link, ...]], ...]
     total: int
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tracker.alerts import State
-from tracker.model import Market, Metric, Series, iso
+from tracker.model import HOUR, Market, Metric, Series, whole_hour
 from tracker.site import wording
-from tracker.site.charts import sparkline
+from tracker.site.charts import SPARK_EVERY, sparkline
 from tracker.site.content import Content, Summary
 from tracker.site.formats import (
     ABSENT,
@@ -16,6 +18,7 @@ from tracker.site.formats import (
     count,
     deviation,
     exact_ratio,
+    moment,
     percent,
     price,
     ratio,
@@ -23,14 +26,16 @@ from tracker.site.formats import (
     time_tag,
     volume,
 )
-from tracker.site.pages import Card, Link, Proof, RankingPage, Row
+from tracker.site.history import folder_of, then_links
+from tracker.site.pages import Card, Frame, Link, Proof, RankingPage, Row
+from tracker.site.proof import ranking_sql
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
 
-ROWS = 100
+ROWS = {Metric.PRICE: 100, Metric.VOLUME_24H: 80}
 """Rows of one page: what fits into the first round trip of a connection (14,000 bytes, compressed)."""
 
-HINTS = 30
-"""The filter suggests at most so many quotes."""
+QUOTES = 20
+"""The filter offers at most so many quotes, those with the most markets; others are found by `-xyz`."""
 
 STATE_ORDER = (State.FIRING, State.RESOLVING, State.PENDING, State.NO_DATA, State.WARMING, State.OK)
 
@@ -46,46 +51,84 @@ def page_name(metric: Metric, number: int) -> str:
     return f"{NAMES[metric]}.html" if number == 1 else f"{NAMES[metric]}-{number}.html"
 
 
-def ranking_pages(content: Content, metric: Metric, objects: tuple[str, ...]) -> Iterator[RankingPage]:
+def ranking_pages(content: Content, metric: Metric) -> Iterator[RankingPage]:
     """Give the pages of one ranking; without a series there is one page, which says so."""
-    rows = content.rows[metric]
-    numbers = range(1, max(1, -(-len(rows) // ROWS)) + 1)
+    numbers = range(1, max(1, -(-len(content.rows[metric]) // ROWS[metric])) + 1)
     pages = tuple(Link(str(number), page_name(metric, number)) for number in numbers)
-    cards = tuple(_cards(content, metric))
-    markets = [content.markets[row["market"]] for row in rows]
-    hints = (*sorted({f"{one.exchange}:" for one in markets}), *sorted({f"-{one.quote}" for one in markets})[:HINTS])
-    proof = Proof(
-        objects=objects,
-        used=sum(row["n_24h"] for row in rows),
-        missing=sum(DAY_MINUTES - row["n_24h"] for row in rows),
-        sql=(("The ranking", _SQL.format(metric=metric.value, at=iso(content.minute))),),
-    )
     downloads = (Link("CSV", "data/ranking.csv"), Link("JSON", "api/v1/ranking.json"))
+    shared = _shared(content, metric)
     for number in numbers:
         path = page_name(metric, number)
-        few = rows[(number - 1) * ROWS : number * ROWS]
-        title = f"{metric.label.capitalize()} ranking" + (f", page {number}" if number > 1 else "")
-        about = (
-            f"{count(len(rows))} markets ranked by the 24 h standard deviation of their {metric.label}, every minute."
-        )
-        yield RankingPage(
-            frame=content.frame(path, title, about, proof=proof, downloads=downloads),
-            metric=metric,
-            rows=tuple(_row(content, row, metric) for row in few),
-            first=(number - 1) * ROWS + 1,
-            total=len(rows),
+        then = then_links(content.history, content.minute, path) if number == 1 else ()
+        yield replace(
+            shared,
+            frame=_frame(content, metric, path, number, downloads),
+            rows=_rows(content, metric, number),
+            first=(number - 1) * ROWS[metric] + 1,
             number=number,
             pages=pages,
-            cards=cards,
-            hints=hints,
+            then=then,
         )
 
 
-_SQL = """\
-SELECT market, arg_max(value, minute) AS latest, stddev_pop(value) AS stdev_24h,
-  avg(value) FILTER (minute >= TIMESTAMPTZ '{at}' - INTERVAL 1 HOUR AND minute < TIMESTAMPTZ '{at}') AS mean_1h,
-  rank() OVER (ORDER BY stdev_24h DESC) AS rank
-FROM read_parquet('data/*-24h.parquet') WHERE metric = '{metric}' GROUP BY market ORDER BY rank, market"""
+def kept_pages(content: Content) -> Iterator[RankingPage]:
+    """Give the first page of each ranking as it is kept: with links to now, and to the hour before."""
+    folder = folder_of(content.minute)
+    downloads = (Link("all rows as CSV", f"{folder}ranking.csv"),)
+    before = whole_hour(content.minute) - HOUR
+    for metric in Metric:
+        name = page_name(metric, 1)
+        earlier = [Link("the hour before", f"{folder_of(before)}{name}")] if before in content.history.lately else []
+        every = Link("every hour", f"at/index.html#{content.minute:%Y-%m-%d}")
+        yield replace(
+            _shared(content, metric),
+            frame=_frame(content, metric, f"{folder}{name}", 1, downloads, kept=True),
+            rows=_rows(content, metric, 1),
+            then=(Link("now", name), *earlier, every),
+            kept=True,
+        )
+
+
+def _shared(content: Content, metric: Metric) -> RankingPage:
+    """Give what the pages of a ranking have in common."""
+    rows = content.rows[metric]
+    markets = [content.markets[row["market"]] for row in rows]
+    quotes = Counter(one.quote for one in markets)
+    return RankingPage(
+        frame=content.frame("", "", ""),
+        metric=metric,
+        rows=(),
+        first=1,
+        total=len(rows),
+        number=1,
+        pages=(),
+        cards=tuple(_cards(content, metric)),
+        exchanges=tuple(sorted(content.exchanges)),
+        quotes=tuple(sorted(quote for quote, _ in quotes.most_common(QUOTES))),
+        then=(),
+    )
+
+
+def _frame(
+    content: Content, metric: Metric, path: str, number: int, downloads: tuple[Link, ...], *, kept: bool = False
+) -> Frame:
+    rows = content.rows[metric]
+    proof = Proof(
+        used=sum(row["n_24h"] for row in rows),
+        missing=sum(DAY_MINUTES - row["n_24h"] for row in rows),
+        sql=ranking_sql(metric, content.minute),
+        objects=content.objects({""}),
+    )
+    title = f"{metric.label.capitalize()} ranking" + (f", page {number}" if number > 1 else "")
+    about = f"{count(len(rows))} markets ranked by the 24 h standard deviation of their {metric.label}, every minute."
+    if kept:
+        title, about = f"{title} at {moment(content.minute)}", f"As it was: {about}"
+    return content.frame(path, title, about, proof=proof, downloads=downloads, kept=kept)
+
+
+def _rows(content: Content, metric: Metric, number: int) -> tuple[Row, ...]:
+    rows = ROWS[metric]
+    return tuple(_row(content, row, metric) for row in content.rows[metric][(number - 1) * rows : number * rows])
 
 
 def value_of(metric: Metric, value: float | None, unit: str) -> Number:
@@ -127,8 +170,8 @@ def _row(content: Content, row: Summary, metric: Metric) -> Row:
         cv=share(row["cv_24h"]),
         n=row["n_24h"],
         span=share((high - low) / low) if known and low else ABSENT,
-        place=(round((latest - low) / (high - low) * 20) * 5 if high > low else 50) if drawn else None,
-        spark=sparkline(samples),
+        place=(round((latest - low) / (high - low) * 10) * 10 if high > low else 50) if drawn else None,
+        spark=sparkline(samples, SPARK_EVERY[metric]),
         sampled=time_tag(row["latest_minute"], clock(row["latest_minute"])),
         behind=behind,
         state=state,

@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tracker.alerts import AlertRule, Evaluation, Transition
-from tracker.model import Market, Metric
+from tracker.model import Evidence, Market, Metric
 from tracker.site import assets, downloads, formats, wording
 from tracker.site.content import Content
 from tracker.site.feed import feed
+from tracker.site.history import NO_HISTORY, History, folder_of
 from tracker.site.market import market_page
-from tracker.site.pages import About, Link, Status
-from tracker.site.ranking import STATE_ORDER, ranking_pages
-from tracker.site.reports import alerts_page, directory_page, lost_page, methodology_page, status_page
+from tracker.site.methodology import methodology_page
+from tracker.site.pages import About, Link, RankingPage, Status
+from tracker.site.ranking import STATE_ORDER, kept_pages, ranking_pages
+from tracker.site.reports import (
+    alerts_page,
+    directory_page,
+    history_page,
+    lost_page,
+    status_page,
+)
+from tracker.site.series_files import series_files, series_paths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,13 +45,17 @@ def render(
     about: About,
     hour_ago: pa.Table | None = None,
     due: Collection[Market] | None = None,
+    evidence: Sequence[Evidence] = (),
+    history: History = NO_HISTORY,
 ) -> dict[str, bytes]:
     """Give every file of the site as of `minute`, by its path. The same arguments give the same bytes.
 
     `summary` and `window` have the schemas of tracker/frames.py, the window is (t-24h, t], sorted by market, metric
     and minute. `transitions` are the recorded ones of the last days. `hour_ago` is the summary of the hour before, for
-    the change of rank. Of the pages and files of single markets only those of `due` are made (None: all). The order
-    of the paths is the order to publish in: index.html is last.
+    the change of rank. Of the pages and files of single markets only those of `due` are made (None: all). `evidence`
+    are the objects of the minute in the store with their SHA-256. `history` says which hours are kept and whether
+    this one is: its files are those in `folder_of(minute)`. The order of the paths is the order to publish in:
+    index.html is last.
     """
     content = Content.gather(
         summary,
@@ -54,9 +67,12 @@ def render(
         status=status,
         about=about,
         hour_ago=hour_ago,
+        evidence=evidence,
+        history=history,
     )
-    objects = (f"summary/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}.parquet",)
     files = downloads.ranking(content)
+    if history.copy:
+        files |= _kept(content, files["data/ranking.csv"])
     files |= _markets(content, due)
     files["api/v1/alerts.json"] = downloads.alerts(content)
     files["api/v1/status.json"] = downloads.status(content)
@@ -72,27 +88,39 @@ def render(
     ):
         files[f"{name}.html"] = _html(name, page, ("style", "cards", "status"), ("page",))
     for metric in reversed(Metric):
-        for one in reversed(list(ranking_pages(content, metric, objects))):
-            files[one.frame.path] = _html("ranking", one, ("style", "cards", "ranking"), ("page", "ranking"))
+        for one in reversed(list(ranking_pages(content, metric))):
+            files[one.frame.path] = _ranking(one)
     return files
 
 
+def _ranking(page: RankingPage) -> bytes:
+    return _html("ranking", page, ("style", "cards", "ranking"), ("page", "ranking"))
+
+
+def _kept(content: Content, csv: bytes) -> dict[str, bytes]:
+    """Give the copy of an hour, and the page that lists all of them."""
+    history = history_page(content)
+    files = {one.frame.path: _ranking(one) for one in kept_pages(content)}
+    files[f"{folder_of(content.minute)}ranking.csv"] = csv
+    return files | {history.frame.path: _html("history", history, ("style", "cards", "status"), ("page",))}
+
+
 def _markets(content: Content, due: Collection[Market] | None) -> dict[str, bytes]:
-    minute = content.minute
-    objects = (f"minute/date={minute:%Y-%m-%d}/hour={minute:%H}/{minute:%H%M}-*.parquet and the 24 h before it",)
     ordered = _by_rank(content)
     links = [None, *(Link(one.pair, f"{one.slug}.html") for one in ordered), None]
     files: dict[str, bytes] = {}
     for index, one in enumerate(ordered):
         if due is not None and one not in due:
             continue
-        own = downloads.market(content, one) if _has_samples(content, one) else {}
-        hashes = tuple(
-            (path, hashlib.sha256(data).hexdigest()) for path, data in own.items() if path.endswith(".parquet")
-        )
+        own = series_files(content, one) if _has_samples(content, one) else {}
         files |= own
         page = market_page(
-            content, one, objects=objects, hashes=hashes, previous=links[index], following=links[index + 2]
+            content,
+            one,
+            files=tuple((path, hashlib.sha256(own[path]).hexdigest()) for path in own if path.endswith(".parquet")),
+            place=f"{formats.count(index + 1)} of {formats.count(len(ordered))}",
+            previous=links[index],
+            following=links[index + 2],
         )
         files[page.frame.path] = _html("market", page, ("style", "market"), ("page", "market"))
     return files
@@ -100,7 +128,7 @@ def _markets(content: Content, due: Collection[Market] | None) -> dict[str, byte
 
 def market_paths(market: Market) -> tuple[str, ...]:
     """Give the paths of a market's own page and files."""
-    return (f"m/{market.slug}.html", *downloads.paths(market))
+    return (f"m/{market.slug}.html", *series_paths(market))
 
 
 def _has_samples(content: Content, market: Market) -> bool:
@@ -145,6 +173,7 @@ def environment() -> Environment:
         "clock": formats.clock,
         "count": formats.count,
         "duration": formats.duration,
+        "size": formats.size,
         "words": wording.state,
         "about": wording.about,
         "page": wording.page,

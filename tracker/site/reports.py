@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import groupby
 
 import numpy as np
 
-from tracker.alerts import AlertRule, Event, Kind, State, Transition, minutes_above
-from tracker.alerts.values import LOST_MINUTES, SILENT_MINUTES
-from tracker.model import DAY, MINUTE, POLL_WITHIN
+from tracker.alerts import Event, State, Transition
+from tracker.model import DAY, MINUTE, whole_hour
 from tracker.site import wording
-from tracker.site.content import METRICS, Content
-from tracker.site.explaining import explain
+from tracker.site.content import Content
+from tracker.site.cost import cost
 from tracker.site.formats import count, plural
+from tracker.site.history import by_day
 from tracker.site.pages import (
-    LATE_AFTER,
-    STALE_AFTER,
     AlertsPage,
     Coverage,
     DirectoryPage,
     Happening,
+    HistoryPage,
     Link,
-    MethodologyPage,
     PlainPage,
+    Proof,
     StatusPage,
 )
+from tracker.site.proof import alerts_sql, coverage_sql, directory_sql
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
 from tracker.site.strips import day_coverage
 
 SHOWN_ENDED = 200
 SHOWN_RECENT = 100
 SHOWN_PROBLEMS = 50
+ALERTS_SHOWN = 30 * DAY
+"""Alerts of so long before the minute are on the site."""
 
 
 def alerts_page(content: Content) -> AlertsPage:
@@ -42,7 +43,13 @@ def alerts_page(content: Content) -> AlertsPage:
     description = f"{plural(len(opened), 'alert')} open." if opened else "No alert is open."
     lately = [one for one in content.transitions if one.minute > content.minute - DAY]
     return AlertsPage(
-        frame=content.frame("alerts.html", "Alerts", description, downloads=(Link("JSON", "api/v1/alerts.json"),)),
+        frame=content.frame(
+            "alerts.html",
+            "Alerts",
+            description,
+            proof=Proof(sql=alerts_sql(content.minute, ALERTS_SHOWN), objects=content.objects()),
+            downloads=(Link("JSON", "api/v1/alerts.json"),),
+        ),
         open=opened,
         recent=tuple(map(_happening, lately[: -SHOWN_RECENT - 1 : -1])),
         more=max(0, len(lately) - SHOWN_RECENT),
@@ -73,7 +80,17 @@ def status_page(content: Content) -> StatusPage:
     tone, verdict = _verdict(content)
     status = content.status
     return StatusPage(
-        frame=content.frame("status.html", "Status", verdict, downloads=(Link("JSON", "api/v1/status.json"),)),
+        frame=content.frame(
+            "status.html",
+            "Status",
+            verdict,
+            proof=Proof(
+                used=len(content.window),
+                sql=coverage_sql(content.minute),
+                objects=content.objects(),
+            ),
+            downloads=(Link("JSON", "api/v1/status.json"),),
+        ),
         status=status,
         shown_problems=status.problems[:SHOWN_PROBLEMS],
         coverage=tuple(_coverage(content)),
@@ -81,6 +98,7 @@ def status_page(content: Content) -> StatusPage:
         verdict=verdict,
         tone=tone,
         slowest=max((step.seconds for step in status.steps), default=0.0),
+        cost=cost(status.usage),
     )
 
 
@@ -122,29 +140,6 @@ def _coverage(content: Content) -> Iterator[Coverage]:
         )
 
 
-def methodology_page(content: Content) -> MethodologyPage:
-    """Give the definitions, with the numbers the code works with."""
-    period = content.about.repaint_seconds
-    means = [rule for rule in content.rules if rule.kind is Kind.RATIO_TO_MEAN and rule.comparison.upward]
-    return MethodologyPage(
-        frame=content.frame("methodology.html", "Methodology", "What every number of tracker means."),
-        rules=tuple((rule, tuple(explain(rule)[1:])) for rule in content.rules),
-        steps=tuple((rule, _steps(rule)) for rule in means[:1]),
-        metrics=METRICS,
-        poll_within=int(POLL_WITHIN.total_seconds()),
-        silent_minutes=SILENT_MINUTES,
-        lost_minutes=LOST_MINUTES,
-        late=period + int(LATE_AFTER.total_seconds()),
-        stale=period + int(STALE_AFTER.total_seconds()),
-    )
-
-
-def _steps(rule: AlertRule) -> tuple[tuple[str, int], ...]:
-    factor = Fraction(rule.limit)
-    levels = [factor * Fraction(times) for times in ("1", "1.05", "4/3", "5/3", "2", "10/3", "10")]
-    return tuple((f"{float(level):g}", minutes_above(rule.limit, level, rule.window)) for level in levels)
-
-
 def directory_page(content: Content) -> DirectoryPage:
     """Give every market by name, grouped by exchange."""
     ordered = sorted(content.markets.values())
@@ -152,7 +147,16 @@ def directory_page(content: Content) -> DirectoryPage:
         (exchange, tuple(Link(one.pair, f"m/{one.slug}.html") for one in group))
         for exchange, group in groupby(ordered, key=lambda one: one.exchange)
     )
-    return DirectoryPage(content.frame("markets.html", "All markets", "Every market by name."), groups, len(ordered))
+    proof = Proof(used=len(content.window), sql=directory_sql(content.minute), objects=content.objects())
+    frame = content.frame("markets.html", "All markets", "Every market by name.", proof=proof)
+    return DirectoryPage(frame, groups, len(ordered))
+
+
+def history_page(content: Content) -> HistoryPage:
+    """Give the hours of which a copy is kept, that of now among them."""
+    hours = sorted({*content.history.every, whole_hour(content.minute)})
+    frame = content.frame("at/index.html", "Every hour", "The rankings as they were at each full hour.", period=3600)
+    return HistoryPage(frame, tuple(by_day(hours)), len(hours))
 
 
 def lost_page(content: Content) -> PlainPage:

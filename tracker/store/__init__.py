@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from tracker.errors import Conflict, CorruptObject, PermanentError
 from tracker.frames import SAMPLES, SUMMARY, between, check_samples, merged, minutes_of, words_of
-from tracker.model import DAY, HOUR, MINUTE, Listing, Market, MarketStatus, Origin, Retention, iso, whole_hour
+from tracker.model import DAY, HOUR, MINUTE, Evidence, Listing, Market, MarketStatus, Origin, Retention, iso, whole_hour
 from tracker.objects import Objects
 from tracker.store import layout, parquet
 from tracker.store.hours import Hours, Sealed
@@ -131,6 +132,17 @@ class ParquetStore:
         path = layout.named("summary", minute, ".parquet")
         data = self.objects.get(path)
         return None if data is None else parquet.decode(data, path, SUMMARY)
+
+    def evidence(self, minute: datetime, exchanges: Iterable[str]) -> list[Evidence]:
+        """Give the objects of this minute with their SHA-256: its summary, and the samples of each exchange."""
+        paths = {"": layout.named("summary", minute, ".parquet")}
+        paths |= {exchange: layout.minute_path(minute, exchange) for exchange in exchanges}
+        data = {exchange: self.objects.get(path) for exchange, path in paths.items()}
+        return [
+            Evidence(paths[exchange], hashlib.sha256(one).hexdigest(), exchange)
+            for exchange, one in data.items()
+            if one is not None
+        ]
 
     def summary_minutes(self, start: datetime, end: datetime) -> list[datetime]:
         """Give the minutes of [start, end] that have a summary, oldest first."""

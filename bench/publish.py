@@ -1,0 +1,127 @@
+"""Seconds, requests and memory of rendering and publishing a site, in a folder and on SeaweedFS.
+
+`python -m bench.publish [--markets 64 1000 5000]`: made markets with price and volume, all pages due. Each number of
+markets in a fresh process: the first publish of everything, the next minute with all pages anew, and a minute in which
+5 % of the markets have a new sample (the others' pages stay, and say their age).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.support import site
+from tests.support.store import start
+from tracker.bucket import SiteBucket
+from tracker.model import MINUTE, Market
+from tracker.site import market_paths, render
+from tracker.stats import summarise
+
+CHANGED = 0.05
+
+
+def measure(markets: int, url: str) -> dict[str, Any]:
+    """Publish three minutes of so many markets into an empty place; give what each took."""
+    day = site.quiet_day(markets)
+    summary = summarise(day.window, day.minute)
+    every = [Market.parse(name) for name in summary["market"].unique().to_pylist()]
+    bucket, found = SiteBucket(url), {"markets": markets, "before MB": _peak()}
+
+    def pages(minute: datetime, due: frozenset[Market] | None) -> dict[str, bytes]:
+        day_ = replace(day, minute=minute)
+        return render(
+            summary,
+            day.window,
+            day_.evaluation,
+            minute,
+            rules=site.RULES,
+            status=site.STATUS,
+            about=site.ABOUT,
+            due=due,
+        )
+
+    few = frozenset(every[: max(1, round(len(every) * CHANGED))])
+    for name, minute, due in (
+        ("first", day.minute, None),
+        ("next", day.minute + MINUTE, None),
+        ("5 %", day.minute + 2 * MINUTE, few),
+    ):
+        made, seconds = _timed(lambda minute=minute, due=due: pages(minute, due))
+        kept = [path for one in every if due is not None and one not in due for path in market_paths(one)]
+        asked = bucket.objects.asked
+        published, sent = _timed(lambda made=made, minute=minute, kept=kept: bucket.publish(made, minute, kept))
+        spent = bucket.objects.asked - asked
+        found |= {
+            f"{name} render": seconds, f"{name} publish": sent, f"{name} PUTs": spent.writes,
+            f"{name} objects": published.written, f"{name} MB": published.bytes / 1e6,
+        }  # fmt: skip
+    return found | {"peak MB": _peak()}
+
+
+def _timed(act: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    return act(), time.perf_counter() - began
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def places(folder: Path) -> Iterator[dict[str, tuple[str, dict[str, str]]]]:
+    """Give an empty folder and a bucket of a SeaweedFS that runs meanwhile, each with its environment."""
+    (folder / "weed").mkdir()
+    servers = start(folder / "weed")
+    server = next(servers)
+    try:
+        yield {"folder": (str(folder / "site"), {}), "SeaweedFS": ("s3://site", server.environment)}
+    finally:
+        servers.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Print a table, a line for each place and number of markets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markets", type=int, nargs="*", default=[64, 1000, 5000])
+    parser.add_argument("--place", choices=["folder", "SeaweedFS"], nargs="*", default=["folder", "SeaweedFS"])
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(json.dumps(measure(options.markets[0], options.one)))
+        return 0
+    heads = [f"{name} {what}" for name in ("first", "next", "5 %") for what in ("render", "publish", "PUTs", "MB")]
+    print(f"{'':<12}{'markets':>8}", *(f"{one:>13}" for one in heads), f"{'peak MB':>9}")
+    for markets in options.markets:
+        for place in options.place:
+            with tempfile.TemporaryDirectory(prefix="publish-") as folder, places(Path(folder)) as known:
+                url, environment = known[place]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "bench.publish",
+                    "--markets",
+                    str(markets),
+                    "--one",
+                    f"{url}/{markets}",
+                ]
+                made = subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+            row = json.loads(made.stdout)
+            numbers = (f"{row[one]:>13.2f}" if isinstance(row[one], float) else f"{row[one]:>13}" for one in heads)
+            print(f"{place:<12}{markets:>8}", *numbers, f"{row['peak MB']:>9.0f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,10 +1,10 @@
 """Kill `tracker backfill` with SIGKILL at random instants, let it go on, and compare with a load nobody disturbed.
 
 `python -m bench.backfill_kills [--kills 20] [--markets 8] [--hours 96]` prints, for each kill: when it came, how many
-files of the store were there, and what the next run asked for again. At the end the two stores are compared byte for
-byte. Of what is asked for again it is told apart how much was entered as finished (only to sum up the 24 h volume of
-what follows) and how much belonged to the part under way. The control forgets what was loaded (`--again`), and must
-ask for finished hours, or the count would prove nothing.
+objects were there, how many market hours of finished parts and of the part under way the next run asked for again, and
+whether its store then equals the other byte for byte (but for the listings, which say when they were asked for, and
+`loads/tail`, what a load keeps for the next). The control forgets what was loaded (`--again`), and must ask for
+finished hours, or the count would prove nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,8 @@ from tests.support.exchange import Exchange, running
 from tracker.model import HOUR, MINUTE, iso, whole_hour
 
 EXCHANGE = "coinbase"
+PART = 15 * HOUR
+"""What is stored at once: the pages of 5 h for which `backfill.PART` has room."""
 
 MarketHour = tuple[str, datetime]
 
@@ -60,21 +62,25 @@ def asked(requests: Sequence[str]) -> Counter[MarketHour]:
     return found
 
 
-def finished(store: Path) -> set[MarketHour]:
-    """Read from the ledger which hours of which market are loaded."""
-    found = set()
+def finished(store: Path, start: datetime) -> set[MarketHour]:
+    """Read from the ledger which hours of which market are loaded, of parts in which all are."""
+    found: dict[tuple[str, int], set[MarketHour]] = defaultdict(set)
     for path in (store / "loads").glob(f"date=*/hour=*/{EXCHANGE}.json"):
         hour = datetime.strptime(f"{path.parts[-3][5:]} {path.parts[-2][5:]}", "%Y-%m-%d %H").replace(tzinfo=UTC)
-        markets = set.intersection(*map(set, json.loads(path.read_text()).values()))
-        found |= {(market.partition(":")[2], hour) for market in markets}
-    return found
+        for market in set.intersection(*map(set, json.loads(path.read_text()).values())):
+            pair = market.partition(":")[2]
+            found[pair, (hour - start - MINUTE) // PART].add((pair, hour))
+    return set().union(*(hours for hours in found.values() if len(hours) == PART // HOUR))
 
 
 def digests(store: Path) -> dict[str, str]:
-    """Give the digest of each object that a load leaves, but of the listings, which say when they were asked for."""
-    objects = (one for one in store.rglob("*") if one.is_file())
-    kept = (one for one in objects if one.relative_to(store).parts[0] not in {".locks", ".staging", "listings"})
-    return {str(one.relative_to(store)): hashlib.sha256(one.read_bytes()).hexdigest() for one in kept}
+    """Give the digest of each object that a load leaves for others."""
+    objects = {one.relative_to(store): one for one in store.rglob("*") if one.is_file()}
+    return {
+        str(name): hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in objects.items()
+        if name.parts[0] not in {".locks", ".staging", "listings"} and name.parts[:2] != ("loads", "tail")
+    }
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,12 @@ class Trial:
             time.sleep(0.001)
 
 
-def again(trial: Trial, after: float) -> Kill | None:
+def again(trial: Trial, start: datetime, after: float) -> Kill | None:
     """Kill a load, and say what of the hours it had asked for the next run asks for again; None if it was over."""
     trial.exchange.simulation.forget()
     if not trial.kill(after):
         return None
-    done, before = finished(trial.store), asked(trial.exchange.requests)
+    done, before = finished(trial.store, start), asked(trial.exchange.requests)
     files = len(digests(trial.store))
     trial.exchange.simulation.forget()
     trial.finish()
@@ -148,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
         while kills < options.kills:
             trials += 1
             store = folder / f"killed-{trials}"
-            found = again(Trial(exchange, command, env, store), chance.uniform(0, seconds))
+            found = again(Trial(exchange, command, env, store), start, chance.uniform(0, seconds))
             if found is None:  # the machine has become quicker since
                 seconds *= 0.9
                 continue
@@ -161,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
             )
         exchange.simulation.forget()
         Trial(exchange, [*command, "--again"], env, folder / "whole").finish()
-        control = sum(one in finished(folder / "whole") for one in asked(exchange.requests))
+        control = sum(one in finished(folder / "whole", start) for one in asked(exchange.requests))
     print(f"{kills} kills, {different} stores differ; control: {control} finished market hours asked for again")
     return 1 if different or not control else 0
 

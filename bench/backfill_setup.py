@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +85,21 @@ def serve(latency: float) -> None:
             remembering(application(simulation), latency), log_config=None, date_header=False, lifespan="off"
         )
         uvicorn.Server(config).run(sockets=[door])
+
+
+def run(command: Sequence[str], env: dict[str, str]) -> Ran:
+    """Run a process to its end; a failure ends the bench with what it said."""
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)}\n{text}")
+    return Ran(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

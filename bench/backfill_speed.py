@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from bench.backfill_setup import EXCHANGES, Ran, backfill, markets_of, settings, simulator
+from bench.backfill_setup import EXCHANGES, Ran, backfill, markets_of, run, settings, simulator
 from tracker.history import LOOKBACK
 from tracker.model import HOUR, MINUTE, Market, iso, whole_hour
 from tracker.sources import binance, coinbase, kraken
@@ -106,21 +104,6 @@ def raw(url: str, requests: Sequence[Request]) -> tuple[float, int]:
     with ThreadPoolExecutor(2) as pool:
         total = sum(pool.map(ask, (requests[::2], requests[1::2])))
     return time.perf_counter() - began, total
-
-
-def run(command: Sequence[str], env: dict[str, str]) -> Ran:
-    """Run a process to its end; a failure ends the bench with what it said."""
-    with tempfile.TemporaryFile("w+") as output:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)}\n{text}")
-    return Ran(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
 
 
 def rows_in(folder: Path) -> int:

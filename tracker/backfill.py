@@ -171,17 +171,23 @@ class Backfill:
     def _mark(self, part: _Part) -> None:
         """Enter the hours that were loaded from their first to their last stamp, and long enough after their end.
 
-        An hour that went out of the source's reach meanwhile is not: who was asked last may lack its beginning.
+        An hour that went out of the source's reach meanwhile is not: who was asked last may lack its beginning. What
+        was traded before a part stays until all of it is entered: killed here, the next load finds either point.
         """
-        oldest = self._oldest()
+        name, ledger, oldest = self.source.exchange, self.store.ledger, self._oldest()
+        tail = self._sums and self._is_settled(part.until)
+        if tail:
+            ledger.keep_tail(name, part.until, {market: answer.traded for market, answer in part.answers.items()})
         for hour in hours(part.since, part.until):
             last = hour + HOUR - MINUTE
             reached = oldest is None or hour > oldest + MINUTE  # the unfinished candle takes one of the places
-            if part.since < hour and last <= part.until and self.clock() - last >= SETTLED and reached:
-                self.store.ledger.mark(hour, self.source.exchange, self.metrics, part.answers)
-        if self._sums and self.clock() - part.until >= SETTLED:
-            traded = {market: answer.traded for market, answer in part.answers.items()}
-            self.store.ledger.keep_tail(self.source.exchange, part.until, traded)
+            if part.since < hour and last <= part.until and self._is_settled(last) and reached:
+                ledger.mark(hour, name, self.metrics, part.answers)
+        if tail:
+            ledger.drop_tails(name, part.until)
+
+    def _is_settled(self, minute: datetime) -> bool:
+        return self.clock() - minute >= SETTLED
 
     def _oldest(self) -> datetime | None:
         """Give the minute after which the source's candles begin at present; None where they have no such limit."""

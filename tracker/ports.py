@@ -76,7 +76,11 @@ class Ledger(Protocol):
         ...
 
     def tail(self, exchange: str, until: datetime) -> Mapping[Market, Traded]:
-        """Give the base volumes that were kept last, by market, if it was for exactly this `until`; else nothing."""
+        """Give the base volumes that were kept for exactly this `until`, by market; nothing if none were."""
+        ...
+
+    def drop_tails(self, exchange: str, but: datetime) -> None:
+        """Forget the base volumes that were kept for any other point than `but`."""
         ...
 
     def loaded(

@@ -122,10 +122,11 @@ def test_a_killed_load_goes_on_where_it_was():
 def test_what_was_traded_before_is_asked_for_only_where_it_is_not_kept(tail, asked_from):
     start, kept = MIDNIGHT - MINUTE, Remembering()
     loading(source(), start - 40 * HOUR, start - (tail == "of another hour") * HOUR, store=kept)
+    [path] = [one.path for one in kept.objects.list("loads/tail")]
     if tail is None:
-        kept.objects.delete(["loads/tail/coinbase.parquet"])
+        kept.objects.delete([path])
     elif isinstance(tail, bytes):
-        kept.objects.put("loads/tail/coinbase.parquet", tail)
+        kept.objects.put(path, tail)
     exchange = source()
     loading(exchange, start, start + HOUR, store=kept)
     fresh, _, _ = loading(source(), start, start + HOUR)

@@ -42,7 +42,7 @@ class MadeUp:
         self.seed = seed
         self._listed = {exchange: catalogue(exchange, many=many) for exchange in EXCHANGES}
         self._path = lru_cache(maxsize=2048)(self._path_of)
-        self._block = lru_cache(maxsize=4096)(self._block_of)
+        self._block = lru_cache(maxsize=16_384 if many else 4_096)(self._block_of)  # two days of every market
         self._shared = lru_cache(maxsize=64)(self._shared_of)
         self._wild = lru_cache(maxsize=64)(self._wild_of)
         self._level = lru_cache(maxsize=8192)(self._level_of)

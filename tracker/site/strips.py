@@ -8,7 +8,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from tracker.coverage import CELLS, FATES, ExchangeCoverage, Fate, MarketCoverage, Outage, run_lengths
-from tracker.model import HOUR
+from tracker.model import DAY, HOUR
 from tracker.site.formats import clock, count, plural, time_tag
 from tracker.site.pages import DayCoverage, FateKey, Strip
 
@@ -105,6 +105,10 @@ def _sentences(one: ExchangeCoverage, minute: datetime) -> Iterator[Markup]:
             one.reach // HOUR,
             plural(lost, "minute"),
             time_tag(minute - one.reach, clock(minute - one.reach)),
+        )
+    if one.reach and one.reach <= DAY and one.count(Fate.REPAIRED):
+        yield Markup("Repaired minutes of {} have a price and no 24 h volume: its candles give no 24 hours.").format(
+            one.exchange
         )
 
 

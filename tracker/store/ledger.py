@@ -3,8 +3,8 @@
 `loads/date=YYYY-MM-DD/hour=HH/<exchange>.json`: {metric: [markets]}. What a load found nothing for was asked for as
 well: no trade, or an outage of the exchange. Deleting the folder makes every hour be loaded again.
 
-`loads/tail/<exchange>.parquet`: what was traded before the point a load has come to. The 24 h volumes that follow are
-sums of it; without it, it is asked for again.
+`loads/tail/<exchange>/<time>.parquet`: what was traded before the point a load has come to. The 24 h volumes that
+follow are sums of it; without it, it is asked for again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from tracker.objects import Objects
 from tracker.store import layout, parquet
 
 Series = Mapping[Metric, frozenset[Market]]
-
-_UNTIL = "until"
 
 
 class Ledger:
@@ -61,20 +59,23 @@ class Ledger:
         self._objects.delete([f"loads/open/{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}.json"])
 
     def keep_tail(self, exchange: str, until: datetime, traded: Mapping[Market, Traded]) -> None:
-        """Keep what was traded up to `until`, in place of what was kept before."""
-        data = parquet.encode(traded_table(traded), {_UNTIL: iso(until)})
-        self._objects.put(_tail(exchange), data)
+        """Keep what was traded up to `until`, beside what was kept for other points."""
+        self._objects.put(_tail(exchange, until), parquet.encode(traded_table(traded)))
 
     def tail(self, exchange: str, until: datetime) -> dict[Market, Traded]:
-        """Give what was kept for exactly this point; nothing if that was another, or cannot be read."""
-        path = _tail(exchange)
+        """Give what was kept for exactly this point; nothing if there is nothing, or it cannot be read."""
+        path = _tail(exchange, until)
         data = self._objects.get(path)
         try:
-            if data is None or parquet.note(data, path, _UNTIL) != iso(until):
-                return {}
-            return traded_of(parquet.decode(data, path, TRADED))
+            return traded_of(parquet.decode(data, path, TRADED)) if data else {}
         except CorruptObject:
             return {}
+
+    def drop_tails(self, exchange: str, but: datetime) -> None:
+        """Forget what was kept for any other point than `but`."""
+        kept = _tail(exchange, but)
+        found = [one.path for one in self._objects.list(kept.rpartition("/")[0])]
+        self._objects.delete([path for path in found if path != kept])
 
     def loaded(self, exchange: str, start: datetime, end: datetime) -> dict[datetime, Series]:
         """Give, by hour of [start, end], the markets whose metrics were loaded."""
@@ -89,8 +90,8 @@ class Ledger:
         return found
 
 
-def _tail(exchange: str) -> str:
-    return f"loads/tail/{layout.safe_name(exchange)}.parquet"
+def _tail(exchange: str, until: datetime) -> str:
+    return f"loads/tail/{layout.safe_name(exchange)}/{until:%Y%m%dT%H%M}.parquet"
 
 
 def _span(start: datetime, end: datetime) -> bytes:

@@ -218,6 +218,17 @@ def test_an_outage_ends_and_its_minutes_stay_missing(exchange: Exchange) -> None
     assert minutes == [9, 8, 7, 6, 5, 1, 0]
 
 
+def test_an_outage_of_one_exchange_leaves_the_others_alone(exchange: Exchange) -> None:
+    exchange.now = exchange.now.replace(second=0)
+    exchange.misbehave("outage;for=3;path=/products")
+    assert ask(exchange, "/products/stats").status_code == 503
+    exchange.now += timedelta(minutes=5)
+    assert len(get(exchange, "/products/BTC-USD/candles", **span(exchange, 5))) == 2
+    since = str(int(exchange.now.timestamp()) - 360)
+    rows = get(exchange, "/0/public/OHLC", pair="XBTUSD", interval="1", since=since)["result"]["XXBTZUSD"]
+    assert len(rows) >= 5
+
+
 def test_a_spike_on_demand_is_in_polls_and_candles_alike(exchange: Exchange) -> None:
     exchange.now = exchange.now.replace(second=0)
     usual = float(get(exchange, "/products/BTC-USD/stats")["last"])

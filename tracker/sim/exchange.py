@@ -106,7 +106,7 @@ class View:
         if filled:
             found = fill(self.tape, self.exchange, market.recorded, (first, min(last, self.seconds // 60)), found)
         started = self.seconds / 60 - self.minutes
-        for begin, end in self.faults.outages():
+        for begin, end in self.faults.outages(self.path):
             found = _keep(found, (found.minute < started + begin) | (found.minute >= started + end))
         faults = self._faults(market)
         if self.faults.faults:

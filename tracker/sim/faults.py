@@ -119,9 +119,10 @@ class Faults:
             and _chance(f"{self.seed} {one.kind} {pair}") < one.rate
         ]
 
-    def outages(self) -> list[tuple[float, float]]:
-        """Give the outages as (first, last) minutes since the start."""
-        return [(one.after, one.after + one.lasting) for one in self.faults if one.kind == "outage"]
+    def outages(self, path: str) -> list[tuple[float, float]]:
+        """Give the outages that hit this path as (first, last) minutes since the start."""
+        found = (one for one in self.faults if one.kind == "outage" and one.path in path)
+        return [(one.after, one.after + one.lasting) for one in found]
 
 
 def _chance(key: str) -> float:

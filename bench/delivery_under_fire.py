@@ -287,14 +287,25 @@ def ours(home: Path) -> list[psutil.Process]:
     return found
 
 
-def of(home: Path, *words: str) -> list[psutil.Process]:
-    """Find our processes whose command line has one of these words."""
-    found = []
-    for one in ours(home):
-        with suppress(psutil.Error):
-            line = " ".join(one.cmdline())
-            found += [one] if any(word in line for word in words) else []
-    return found
+PARTS = {
+    "task": lambda line: line.startswith("airflow worker -- ") and "Executor" not in line,
+    "worker": lambda line: line.startswith("airflow supervisor: ") or "LocalExecutor" in line,
+    "scheduler": lambda line: "airflow scheduler" in line,
+}
+"""The processes of Airflow by their titles: a task, what runs and watches it, the scheduler."""
+
+
+def of(home: Path, part: str, patience: float = 6) -> list[psutil.Process]:
+    """Find our processes that are such a part; a task lives for half a second, so look out for one."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        found = []
+        for one in ours(home):
+            with suppress(psutil.Error):
+                found += [one] if PARTS[part](" ".join(one.cmdline())) else []
+        if found:
+            return found
+    return []
 
 
 def airflow(minutes: float) -> int:
@@ -324,7 +335,9 @@ def airflow(minutes: float) -> int:
                 mood = chance.choice(["ok", "ok", "ok", "ok", "slow", "busy", "later", "taken"])
                 server.mood(mood)
                 moods[mood] += 1
-                what = chance.choice(["task", "task", "task", "task", "scheduler", "server", "supervisor", "nothing"])
+                what = chance.choice(
+                    ["task", "task", "task", "worker", "worker", "scheduler", "server", "supervisor", "nothing"]
+                )
                 shoot(what, home, running, server, kills, chance)
             spent = time.monotonic() - began
         server.kill()
@@ -347,16 +360,10 @@ def shoot(what, home, running, server, kills, chance) -> None:  # noqa: PLR0917
         time.sleep(8)  # its children end themselves
         running["start"]()
         kills[what] += 1
-    elif what in {"task", "scheduler"}:
-        words = (
-            ("scheduler",)
-            if what == "scheduler"
-            else ("task_runner", "task supervisor", "airflow worker", "deliver_alerts")
-        )
-        if found := of(home, *words):
-            with suppress(psutil.Error):
-                chance.choice(found).kill()
-                kills[what] += 1
+    elif what in PARTS and (found := of(home, what)):
+        with suppress(psutil.Error):
+            chance.choice(found).kill()
+            kills[what] += 1
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import hashlib
 import html
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from tests.support.site import ABOUT, NOW, RULES, STATUS
 from tracker import stats
 from tracker.alerts import State
 from tracker.model import DAY, HOUR, Evidence, Market, Metric, Series, Usage, iso
-from tracker.site import About, Feed, History, Status
+from tracker.site import About, Feed, History, Status, shares
 from tracker.site.charts import sparkline
 from tracker.site.content import fold
 from tracker.stats import summarise
@@ -115,6 +116,20 @@ def test_the_map_of_the_site_is_that_of_the_contract(files):
 
 def test_rendering_twice_gives_the_same_bytes(eventful, files):
     assert eventful.render() == files
+
+
+def test_several_processes_make_the_same_bytes(eventful, files, monkeypatch):
+    monkeypatch.setattr(shares, "SHARE", 12)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    assert eventful.render() == files
+
+
+def test_a_share_that_dies_fails_the_render(eventful, monkeypatch):
+    monkeypatch.setattr(shares, "SHARE", 12)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises((EOFError, OSError)):
+        eventful.render()
 
 
 def test_every_link_leads_to_a_file_of_the_site_and_every_id_is_unique(files):

@@ -13,7 +13,7 @@ from tracker.alerts import AlertRule, Kind, minute_of
 from tracker.model import DAY
 from tracker.site import assets, formats, wording
 from tracker.site.explaining import explain
-from tracker.site.rendering import environment
+from tracker.site.templates import environment
 
 if TYPE_CHECKING:
     from tracker.replayed import Replayed, ReplayedAlert

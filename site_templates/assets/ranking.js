@@ -34,7 +34,7 @@ function show() {
     row.hidden = !hit || n >= LIMIT;
     n += hit;
   }
-  el('shown').textContent = n < rows.length || whole ? (n > LIMIT ? LIMIT + ' of ' : '') + n + ' of ' + rows.length + ' rows ' + whole : '';
+  el('shown').textContent = n < rows.length || whole ? (n > LIMIT ? LIMIT + ' of ' : '') + n + ' found in ' + rows.length + ' rows ' + whole : '';
   el('none').hidden = n > 0;
   const box = body.closest('.box');
   box.style.overflow = body.offsetWidth > box.clientWidth ? '' : 'visible';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support import site
 from tests.support.browser import browser, serve  # noqa: F401  a fixture
 from tests.support.site import NOW
-from tracker.model import iso
+from tracker.model import Metric, iso
+from tracker.site import History
 
 PAGES = [
     "index.html", "volume.html", "m/coinbase-sol-usd.html", "m/coinbase-pepe-usd.html", "alerts.html", "status.html",
@@ -21,7 +23,8 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return site.write(site.eventful_day().render(), tmp_path_factory.mktemp("site"))
+    files = site.eventful_day().render(history=History(copy=True))
+    return site.write(files, tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,7 @@ def open_page(browser: Browser, address: str):  # noqa: F811
         page.goto(address + path)
         return page
 
+    opened.faults = faults
     yield opened
     for context in contexts:
         context.close()
@@ -92,13 +96,71 @@ def test_filtering_is_in_the_address_and_survives_a_reload(open_page):
     assert "BTC-USD" in markets(page)
     assert "ETH-USD" not in markets(page)
     assert "q=btc+-usd" in page.url
-    expect(page.locator("#shown")).to_contain_text("of 30 rows")
+    expect(page.locator("#shown")).to_contain_text("in 30 rows")
     page.reload()
     assert "ETH-USD" not in markets(page)
     page.get_by_label("Filter markets").fill("no such market")
     expect(page.locator("#none")).to_be_visible()
     page.get_by_label("Filter markets").fill("")
     assert len(markets(page)) == 30
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Serve a ranking of three pages, of two exchanges and quotes."""
+    some = [
+        replace(one, exchange=("coinbase", "kraken")[n % 2], quote=("USD", "EUR")[n // 2 % 2])
+        for n, one in enumerate(site.markets(205))
+    ]
+    values = {(one, Metric.PRICE): [float(n + 1), float(2 * n + 2)] for n, one in enumerate(some)}
+    with serve(site.write(site.day(values).render(), tmp_path_factory.mktemp("many"))) as address:
+        yield address
+
+
+def test_sorting_asks_all_pages_of_the_ranking_and_once(open_page, many):
+    page = open_page("404.html")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(many)))
+    page.goto(f"{many}index.html")
+    assert len(markets(page)) == 100
+    assert asked == ["index.html"]
+    page.locator("th[data-k=last] button").click()
+    page.locator("th[data-k=last] button").click()
+    expect(page.locator("#shown")).to_contain_text("205")
+    ranks = [int(one.split()[0]) for one in page.locator("tbody tr:visible td:first-child").all_inner_texts()]
+    assert ranks == list(range(205, 105, -1))
+    assert sorted(asked) == ["index-2.html", "index-3.html", "index.html"]
+
+
+def test_exchange_and_quote_are_chosen_over_all_pages_and_stand_in_the_address(open_page, many):
+    page = open_page("404.html")
+    page.goto(f"{many}index.html")
+    page.get_by_label("Exchanges").select_option("kraken")
+    page.get_by_label("Quotes").select_option("EUR")
+    expect(page.locator("#shown")).to_contain_text("51")
+    assert len(markets(page)) == 51
+    assert page.url.endswith("?ex=kraken&quote=EUR")
+    page.reload()
+    expect(page.get_by_label("Quotes")).to_have_value("EUR")
+    expect(page.locator("tbody tr:visible")).to_have_count(51)
+    assert all(name.endswith("-EUR") for name in markets(page))
+
+
+def test_when_other_pages_cannot_be_had_the_answer_says_of_what_it_is(open_page, many):
+    page = open_page("404.html")
+    page.route("**/index-2.html", lambda route: route.abort())
+    page.goto(f"{many}index.html?q=usd")
+    expect(page.locator("#shown")).to_contain_text("of this page only")
+    open_page.faults.clear()
+
+
+def test_a_kept_hour_is_never_stale(open_page, address):
+    page = open_page("at/2026-11-23T22/index.html", after=90_000)
+    expect(page.locator("html")).to_have_attribute("data-age", "kept")
+    expect(page.locator(".asof")).to_contain_text("25 h old · kept")
+    assert page.get_by_label("live").count() == 0
+    page.get_by_role("link", name="Now").click()
+    assert page.url == f"{address}index.html"
 
 
 def test_a_mangled_address_shows_the_ranking_all_the_same(open_page):

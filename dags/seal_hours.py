@@ -29,7 +29,7 @@ from tracker_wiring import DEFAULTS, PRICES, SUMMARY, brief, gently, minute_of, 
     doc_md=__doc__,
 )
 def seal_hours():
-    @task(outlets=[PRICES, SUMMARY], pool="history")
+    @task(outlets=[PRICES, SUMMARY], pool="history", execution_timeout=timedelta(minutes=45))
     def repair(dag_run=None):
         gently()
         until = minute_of(dag_run) - timedelta(minutes=3)  # exchanges publish a candle a little after its end

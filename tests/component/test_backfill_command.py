@@ -81,3 +81,12 @@ def test_what_went_wrong_is_one_line_that_says_what_to_do(tmp_path: Path, now: d
         r"use another address of the exchange\n",
         done.stderr,
     ), done.stderr
+
+
+def test_a_range_that_has_not_begun_is_refused_with_a_sentence(tmp_path: Path, now: datetime) -> None:
+    with running(now=now) as exchange:
+        span = ("--start", iso(whole_hour(now) + timedelta(days=2)), "--end", iso(whole_hour(now) + timedelta(days=3)))
+        arguments, env = command(exchange, tmp_path, *span)
+        done = subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"tracker backfill: there is no history after \S+Z yet; it is \S+Z\n", done.stderr), done.stderr

@@ -41,7 +41,10 @@ class Load(Parts):
         """
         if exchange is not None and exchange not in self.sources:
             raise ConfigError(f"{exchange} is not watched; watched: {', '.join(self.sources)}")
-        end = min(end, whole_minute(self.clock()))
+        now = whole_minute(self.clock())
+        end = min(end, now)
+        if start >= end:
+            raise ConfigError(f"there is no history after {iso(start)} yet; it is {iso(now)}")
         problems: list[Problem] = []
         failures: list[TrackerError] = []
         changed: set[datetime] = set()
@@ -65,7 +68,7 @@ class Load(Parts):
         if changed:
             left.append((min(changed), max(changed) + HOUR))
         analyzed = sum(self._derive_again(since, until, progress) for since, until in left)
-        fired = sum(self._record_past(since - MINUTE, min(until, end)) for since, until in left)
+        fired = sum(self._record_past(since - MINUTE, min(until, now)) for since, until in left)
         if failures:  # what they had stored before is derived by the next load: the mark of this one stays
             raise _first(failures)
         for span in {(start, end), *left}:

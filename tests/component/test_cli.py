@@ -19,6 +19,7 @@ COMMANDS = [
     "backfill",
     "seal",
     "replay",
+    "rules",
     "read",
     "simulate",
     "mailbox",
@@ -68,3 +69,36 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     heavy = "{'pyarrow', 'duckdb', 'pandas', 'requests', 'jinja2', 'obstore', 'rich'} & sys.modules.keys()"
     code = f"import sys; from tracker import cli; cli._parser(); assert not {heavy}, {heavy}"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rules_check_explains_each_rule_and_names_its_nearest_miss(tmp_path):
+    rules = tmp_path / "r.toml"
+    rules.write_text('[[rule]]\nname = "calm"\nmetric = "price"\nfactor = 2\nrecipients = ["ann@example.com"]\n')
+    result = run("rules", "check", "--rules", str(rules), folder=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    for said in (
+        "calm watches the price of every market",
+        "The smallest jump from a flat level that fires is to just over 2 times",
+        "never above for more than 30 minutes",
+        "It tells ann@example.com.",
+        "it would have fired 0 times",
+        "there is no nearest miss",
+        "1 rule is right",
+    ):
+        assert said in result.stdout
+    rules.write_text('[[rule]]\nname = "calm"\nmetric = "price"\nfactor = 0.5\n')
+    result = run("rules", "check", "--rules", str(rules), folder=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("tracker rules: r.toml:4: rule 1 ('calm'): factor must be")
+
+
+def test_a_replay_is_a_table_a_list_or_a_page(tmp_path):
+    span = ["--start", "2026-03-01", "--end", "2026-03-02"]
+    assert "0 in 1 day" in run("replay", *span, folder=tmp_path).stdout
+    assert run("replay", *span, "--json", folder=tmp_path).stdout == "[]\n"
+    told = run("replay", *span, "--html", "out.html", folder=tmp_path)
+    assert told.stdout == "0 alerts would have fired; the report is out.html\n"
+    page = (tmp_path / "out.html").read_text()
+    assert "<h1>0 alerts would have fired</h1>" in page
+    assert "src=" not in page
+    assert run("replay", *span, "--json", "--html", "x.html", folder=tmp_path).returncode == 2

@@ -37,6 +37,14 @@ class Columns:
         market, metric = self.names[index]
         return Series(Market.parse(market), Metric(metric))
 
+    def after(self, minute: int) -> Columns:
+        """Give the samples after a minute only; the series stay, also those that have none."""
+        kept = self.minutes > minute
+        if kept.all():
+            return self
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Columns(self.names, before[self.bounds], self.minutes[kept], self.values[kept])
+
     def index(self, series: Series) -> int | None:
         """Give the number of a series; None if it has no sample here."""
         return self._places.get((str(series.market), series.metric.value))

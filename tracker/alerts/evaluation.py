@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.alerts.columns import columns, minute_of, number_of
+from tracker.alerts.columns import Columns, columns, minute_of, number_of
 from tracker.alerts.judging import Judged, heard, judge
 from tracker.alerts.life import Change, Life, Standing
 from tracker.alerts.values import (
@@ -59,9 +59,10 @@ def evaluate(
     told = list(told)
     values = [rule for rule in rules if not rule.kind.silence]
     silences = [rule for rule in rules if rule.kind.silence]  # a minute nobody asked in was silent for another reason
+    samples = columns(window, after - DAY, minute)
     lives = [
-        *_lives(values, window, told, _Span(after, minute)),
-        *_lives(silences, window, told, _Span(minute - MINUTE, minute, asked=asked)),
+        *_lives(values, samples, told, _Span(after, minute)),
+        *_lives(silences, samples, told, _Span(minute - MINUTE, minute, asked=asked)),
     ]
     later = {(one.rule, one.series) for one in told if one.minute > minute}  # what was told stays told
     fresh = [one for life in lives for one in life.transitions if (one.rule, one.series) not in later]
@@ -96,7 +97,8 @@ def history(
     in the minutes `at_work` (None: all): candles leave quiet minutes out, and nobody asked in others.
     """
     span = _Span(start, end, at_work=None if at_work is None else set(map(number_of, at_work)))
-    lives = _lives(rules, window, (one for one in told if one.minute <= start), span)
+    samples = columns(window, start - DAY, end)
+    lives = _lives(rules, samples, (one for one in told if one.minute <= start), span)
     return _in_order(one for life in lives for one in life.transitions)
 
 
@@ -197,11 +199,8 @@ class _Lived:
         return (max if self.rule.comparison.upward else min)(ratios), max(rises, 1)
 
 
-def _lives(rules: Sequence[AlertRule], window: pa.Table, told: Iterable[Transition], span: _Span) -> Iterator[_Lived]:
+def _lives(rules: Sequence[AlertRule], samples: Columns, told: Iterable[Transition], span: _Span) -> Iterator[_Lived]:
     """Give what each rule says of each series that has something to tell."""
-    if not rules:
-        return
-    samples = columns(window, span.start - DAY, span.end)
     last = standings(one for one in told if one.minute <= span.end)
     for rule in rules:
         stood = {one.series: one for one in last if one.rule == rule.name and _matters(rule, one, span.start)}

@@ -77,6 +77,7 @@ def _values(rule: AlertRule, samples: Columns, after: int, since: Mapping[Series
     for series, minute in since.items():
         if (index := samples.index(series)) is not None:
             begins[index] = minute
+    samples = samples.after(int(begins.min()) - rule.window - LEEWAY - 1)  # most minutes look back an hour, not a day
     stood = np.array([one for one in map(samples.index, since) if one is not None], dtype=np.int64)
     for block in samples.blocks(chosen, _BLOCK):
         yield from _block(rule, samples, _rows(rule, samples, block, begins), stood)

@@ -103,5 +103,6 @@ def _check(options: argparse.Namespace) -> int:
             print(f"  {sentence}")
         print()
     hours = (end - start) // timedelta(hours=1)
-    print(f"{len(rules)} rules are right; looked through {hours} hours up to {end:%Y-%m-%d %H:%M} UTC.")
+    right = "1 rule is right" if len(rules) == 1 else f"{len(rules)} rules are right"
+    print(f"{right}; looked through {hours} hours up to {end:%Y-%m-%d %H:%M} UTC.")
     return 0

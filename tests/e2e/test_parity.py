@@ -36,7 +36,7 @@ CHANGED = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     home = Path(tempfile.mkdtemp(prefix="tracker-parity-"))
     home.chmod(0o755)  # PostgreSQL runs as a user of its own
@@ -50,7 +50,7 @@ def stack() -> Iterator[Stack]:
     try:
         one.run(one.compose["services"])
         one.once("worker", ["tracker", "backfill"])
-        one.wait(lambda: published(one), "the first page")
+        one.wait(lambda: site(one, "/").status_code == 200, "the first index")
         yield one
     finally:
         one.stop()

@@ -9,7 +9,8 @@ import importlib
 import sys
 
 QUICK = ("window", "writes", "size", "growth", "accuracy")
-LONG = ("year", "derive", "kills", "races", "exits", "backfill_speed", "freshness", "live_replay", "promtool_oracle")
+LONG = ("year", "derive", "kills", "races", "exits", "backfill_speed", "backfill_airflow", "freshness", "footprint")
+LONG += ("chaos", "scale", "live_replay", "promtool_oracle")
 
 
 def main(names: list[str]) -> int:

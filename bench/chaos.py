@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,14 +106,15 @@ def part_of(one: psutil.Process) -> str | None:
     return None
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Torment, check, print; 1 when something is lost, wrong or left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--times", type=int, default=3, help="how often each part dies at least (default: 3)")
     parser.add_argument("--port", type=int, default=8480)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="where to leave everything (default: a temporary folder)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     random.seed(options.seed)
     folder = (options.keep or Path(tempfile.mkdtemp(prefix="chaos-"))).resolve()
     (folder / "home").mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,8 @@ EXCHANGES = ("coinbase", "kraken", "binance")
 MINUTE = timedelta(minutes=1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what FILE does not have yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=30, help="in each cell (default: 30)")
     parser.add_argument("--set-ups", default="sqlite,postgresql,celery")
@@ -38,7 +40,7 @@ def main() -> None:
     parser.add_argument(
         "--into", type=Path, default=Path("freshness.json"), help="the results (default: freshness.json)"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     cells: dict[str, Any] = json.loads(options.into.read_text()) if options.into.exists() else {}
     for series in map(int, options.series.split(",")):
         for name in options.set_ups.split(","):
@@ -48,6 +50,7 @@ def main() -> None:
                 options.into.write_text(json.dumps(cells, indent=1))
                 table(cells)
     table(cells)
+    return 0
 
 
 def measured(name: str, series: int, minutes: int) -> dict[str, Any]:
@@ -155,4 +158,4 @@ def told_as(seconds: list[float | None]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

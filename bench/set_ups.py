@@ -46,10 +46,11 @@ class SetUp:
     look: Callable[[], None] = lambda: None
     headers: dict[str, str] = field(default_factory=dict)
 
-    def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def api(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         """Ask Airflow; None when it does not answer well."""
         data = json.dumps(body).encode() if body is not None else None
-        ask = Request(f"{self.airflow}{path}", data=data, headers={**self.headers, "Content-Type": "application/json"})
+        headers = {**self.headers, "Content-Type": "application/json"}
+        ask = Request(f"{self.airflow}{path}", data=data, headers=headers, method=method)
         with suppress(URLError, OSError, ValueError), urlopen(ask, timeout=30) as answer:
             return json.load(answer)
         return None

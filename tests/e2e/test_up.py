@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -17,9 +18,15 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
+from playwright.sync_api import Browser, Page
 
+from tests.support import airflow_ui
+from tests.support.browser import browser  # noqa: F401  a fixture
+from tests.support.docs import documented
+from tracker.model import DAY
 from tracker.pipeline.figures import FIGURES
 from tracker.service.processes import marked, sweep
+from tracker.settings import ROOT
 
 pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("up")]
 
@@ -85,6 +92,19 @@ class Service:
         with urlopen(ask, timeout=30) as answer:
             return dict(json.load(answer))
 
+    def candles(self, day: datetime) -> Path:
+        return self.home / "store" / "candles" / f"date={day:%Y-%m-%d}"
+
+    def airflow(self, line: str, day: datetime | None = None) -> str:
+        """Type a line of the docs in the environment that they say; for one day, where it names dates."""
+        setting = documented("docs/airflow.md", "export AIRFLOW_HOME").replace("$PWD/data", str(self.home))
+        if day is not None:
+            line = re.sub(r"(?<=-date )\S+", f"{day:%Y-%m-%d}", line)
+        script = f"{setting.replace('$PWD', str(ROOT))}\n{line.replace('.venv/bin', str(Path(sys.executable).parent))}"
+        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def runs(self) -> list[dict[str, Any]]:
         return list(self.api("/dags/track_prices/dagRuns").get("dag_runs", []))
 
@@ -140,7 +160,14 @@ def service(tmp_path: Path) -> Iterator[Service]:
     one.statsd.close()
 
 
-def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service) -> None:
+def page(browser: Browser) -> Page:  # noqa: F811
+    return browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+
+
+def test_the_demo_runs_survives_kills_and_stops_without_a_trace(
+    service: Service,
+    browser: Browser,  # noqa: F811
+) -> None:
     fetching = service.wait(service.fetching)
     fetching.kill()
     service.wait(lambda: "  mails " in service.log.read_text())
@@ -174,10 +201,13 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(service: Service
     service.wait(lambda: asked in {one["dag_run_id"] for one in service.runs() if one["state"] == "success"})
 
     now = datetime.fromisoformat(json.loads(service.get("/site/api/v1/ranking.json") or "{}")["minute"])
-    day = now.replace(hour=0, minute=0) - timedelta(days=3)
-    service.post("/backfills", {"dag_id": "load_history", "from_date": day.isoformat(), "to_date": day.isoformat()})
-    stored = service.home / "store" / "candles" / f"date={day:%Y-%m-%d}"
-    service.wait((stored / "hour=23" / "coinbase.parquet").exists)
+    today = now.replace(hour=0, minute=0)
+    airflow_ui.backfill(page(browser), f"http://127.0.0.1:{service.port}", "load_history", *[today - 3 * DAY] * 2)
+    service.wait((service.candles(today - 3 * DAY) / "hour=23" / "coinbase.parquet").exists)
+    service.wait(lambda: not service.api("/backfills?dag_id=load_history&active=true")["total_entries"])
+    service.airflow(documented("docs/running.md", ".venv/bin/airflow backfill create"), today - 5 * DAY)
+    service.wait((service.candles(today - 5 * DAY) / "hour=23" / "coinbase.parquet").exists)
+    assert "load_history" in service.airflow(documented("docs/airflow.md", ".venv/bin/airflow dags list"))
 
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)

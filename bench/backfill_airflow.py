@@ -24,7 +24,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from bench.set_ups import ROOT, SetUp, exchange, single, told, wait
+from bench.set_ups import BUNDLES, ROOT, SetUp, bundles, exchange, single, told, wait
 from tests.support.airflow_ui import backfill
 from tests.support.browser import FLAGS
 
@@ -84,9 +84,12 @@ def command_line(home: Path, *span: str) -> None:
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        BUNDLES: bundles(str(ROOT)),
     }
     command = [sys.executable, "-m", "airflow", "backfill", "create", "--dag-id=load_history", *span]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"airflow backfill create failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def by_hand(one: SetUp, first: datetime, last: datetime) -> None:

@@ -9,7 +9,7 @@ under /store, by people who are logged in.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -168,9 +168,21 @@ class ObjectLink(BaseOperatorLink):
         pattern = OBJECTS.get((ti_key.dag_id, ti_key.task_id))
         if pattern is None:
             return ""
-        run = ti_key.get_template_context()["dag_run"]  # type: ignore[attr-defined]  # the task itself asks, in its process
+        minute, begins = run_times(ti_key)
+        return f"{STORE}/" + pattern.format(minute, minute - HOUR, begins)
+
+
+def run_times(ti_key: TaskInstanceKey) -> tuple[datetime, datetime]:
+    """Give the minute a run is about and when its data interval begins; in the API server, where links are made."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        asked = select(DagRun).where(DagRun.dag_id == ti_key.dag_id, DagRun.run_id == ti_key.run_id)
+        run = session.scalars(asked).one()
         minute = run.logical_date or run.run_after
-        return f"{STORE}/" + pattern.format(minute, minute - HOUR, run.data_interval_start or minute)
+        return minute, run.data_interval_start or minute
 
 
 def view(destination: str, page: str = "") -> dict[str, Any]:

@@ -233,6 +233,15 @@ def test_a_minute_is_fetched_analyzed_and_published(dags: dict[str, Any], pipeli
     assert run_id in run_url.replace("%3A", ":").replace("%2B", "+")
 
 
+def test_the_object_of_a_task_is_found_from_its_run(dags: dict[str, Any], pipeline: FakePipeline) -> None:
+    run(dags["track_prices"], MINUTE + timedelta(minutes=7))
+    [run_id] = [call[2] for call in pipeline.calls if call[0] == "publish"]
+    key = SimpleNamespace(dag_id="track_prices", task_id="analyze", run_id=run_id)
+    with airflows_own_warnings():
+        link = plugin().ObjectLink().get_link(None, ti_key=key)
+    assert link == "/store/summary/date=2026-03-01/hour=12/1207.parquet"
+
+
 def test_a_failed_fetch_still_publishes_and_the_run_is_red(
     dags: dict[str, Any], pipeline: FakePipeline, quick: None
 ) -> None:

@@ -138,10 +138,10 @@ def test_a_task_links_to_the_page_that_shows_what_it_did(monkeypatch: pytest.Mon
 def test_a_task_links_to_the_very_object_it_wrote(
     monkeypatch: pytest.MonkeyPatch, site: Path, dag_id: str, task_id: str, link: str
 ) -> None:
-    at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
-    run = SimpleNamespace(logical_date=at, run_after=at, data_interval_start=datetime(2026, 2, 28, tzinfo=UTC))
-    ti = SimpleNamespace(dag_id=dag_id, task_id=task_id, get_template_context=lambda: {"dag_run": run})
-    assert plugin(monkeypatch, str(site)).ObjectLink().get_link(None, ti_key=ti) == link
+    module = plugin(monkeypatch, str(site))
+    times = datetime(2026, 3, 1, 12, 5, tzinfo=UTC), datetime(2026, 2, 28, tzinfo=UTC)
+    monkeypatch.setattr(module, "run_times", lambda _: times)
+    assert module.ObjectLink().get_link(None, ti_key=SimpleNamespace(dag_id=dag_id, task_id=task_id)) == link
 
 
 def test_the_names_of_linked_objects_are_those_of_the_store(monkeypatch: pytest.MonkeyPatch, site: Path) -> None:

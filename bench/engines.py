@@ -36,13 +36,22 @@ def ours(root: Path, end: datetime) -> Work:
 def duckdb_by_hand(root: Path, end: datetime, threads: int | None = None) -> Work:
     import duckdb
 
-    from tracker.stats import SQL
-
+    t = f"TIMESTAMPTZ '{end.isoformat()}'"
+    sql = f"""
+        SELECT *, rank() OVER (PARTITION BY metric ORDER BY stdev_24h DESC) AS rank FROM (
+            SELECT market, metric, arg_max(value, minute) AS latest, max(minute) AS latest_minute,
+                arg_min(value, minute) FILTER (minute <= {t} - INTERVAL 23 HOUR) AS day_before,
+                avg(value) FILTER (minute >= {t} - INTERVAL 1 HOUR AND minute < {t}) AS mean_1h,
+                count(*) FILTER (minute >= {t} - INTERVAL 1 HOUR AND minute < {t}) AS n_1h,
+                stddev_pop(value) AS stdev_24h, avg(value) AS mean_24h, count(*) AS n_24h,
+                min(value) AS min_24h, max(value) AS max_24h
+            FROM read_parquet({files(root)}, hive_partitioning=false)
+            WHERE minute > {t} - INTERVAL 24 HOUR AND minute <= {t}
+            GROUP BY market, metric)"""
     config: dict[str, str | bool | int | float | list[str]] = {"threads": threads} if threads else {}
     connection = duckdb.connect(config=config)
     connection.execute("SET TimeZone='UTC'")
-    connection.execute(f"CREATE VIEW samples AS FROM read_parquet({files(root)}, hive_partitioning=false)")
-    return lambda: connection.sql(SQL, params={"minute": end}).to_arrow_table().num_rows
+    return lambda: connection.sql(sql).to_arrow_table().num_rows
 
 
 def duckdb_one_thread(root: Path, end: datetime) -> Work:

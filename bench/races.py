@@ -1,12 +1,14 @@
 """Let four processes write, load and seal the same hours, and look after every acknowledged write whether it is there.
 
-`python -m bench.races [URL] [--rounds 500]`: URL is an empty folder or `s3://bucket/prefix` (AWS_* variables); without
-it a temporary folder. Each process owns one exchange, so that it knows what must be read back; all share the hours.
+`python -m bench.races [URL | --s3] [--rounds 500]`: URL is an empty folder or `s3://bucket/prefix` (AWS_* variables);
+without it a temporary folder, or with --s3 a SeaweedFS that is started for it. Each process owns one exchange, so that
+it knows what must be read back; all share the hours.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import random
 import sys
@@ -14,9 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
+from bench.s3 import seaweedfs
 from tracker.errors import RetriableError
 from tracker.frames import samples_table
 from tracker.model import HOUR, MINUTE, Market, Metric, Origin, Sample, Series
@@ -108,10 +112,12 @@ def main(arguments: list[str]) -> int:
     """Run the race; 1 if anything was lost or stale."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?", help="an empty place (default: a temporary folder)")
+    parser.add_argument("--s3", action="store_true", help="on a SeaweedFS of its own")
     parser.add_argument("--rounds", type=int, default=500, help="writes of each process (%(default)s)")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="races-") as folder:
-        url = options.url or folder
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="races-"))
+        url = stack.enter_context(seaweedfs(Path(folder))) if options.s3 else options.url or folder
         if Objects(url).list():
             parser.error(f"{url} is not empty")
         wrong = 0

@@ -34,7 +34,7 @@ def measure(engine: str, root: Path) -> dict[str, float]:
     return {**json.loads(done.stdout), "wall": time.perf_counter() - began}
 
 
-def made(root: Path, series: int, hours: int = 24) -> None:
+def made(root: Path | str, series: int, hours: int = 24) -> None:
     """Write the window in a process of its own: a child's peak memory counts from that of its parent."""
     subprocess.run([sys.executable, "-m", "bench.made", str(root), str(series), str(hours)], check=True)
 

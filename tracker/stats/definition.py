@@ -8,6 +8,14 @@ WITH stamped AS (
         minute >= $minute - INTERVAL 60 MINUTE AND minute < $minute AS in_hour
     FROM samples
 ),
+anchored AS (
+    SELECT
+        *,
+        value - first_value(value) OVER before AS apart,
+        first_value(CASE WHEN in_hour THEN value END IGNORE NULLS) OVER before AS first_of_hour
+    FROM stamped
+    WINDOW before AS (PARTITION BY market, metric, in_day ORDER BY minute)
+),
 per_series AS (
     SELECT
         market,
@@ -15,14 +23,14 @@ per_series AS (
         arg_max(value, minute) FILTER (in_day) AS latest,
         max(minute) FILTER (in_day) AS latest_minute,
         arg_min(value, minute) FILTER (in_day AND minute <= $minute - INTERVAL 23 HOUR) AS day_before,
-        favg(value) FILTER (in_hour) AS mean_1h,
+        any_value(first_of_hour) FILTER (in_hour) + avg(value - first_of_hour) FILTER (in_hour) AS mean_1h,
         count(*) FILTER (in_hour) AS n_1h,
-        stddev_pop(value) FILTER (in_day) AS deviation,
-        favg(value) FILTER (in_day) AS mean_24h,
+        stddev_pop(apart) FILTER (in_day) AS deviation,
+        avg(value) FILTER (in_day) AS mean_24h,
         count(*) FILTER (in_day) AS n_24h,
         min(value) FILTER (in_day) AS min_24h,
         max(value) FILTER (in_day) AS max_24h
-    FROM stamped
+    FROM anchored
     GROUP BY market, metric
     HAVING n_24h > 0
 ),
@@ -53,8 +61,8 @@ ORDER BY metric, rank NULLS LAST, market
 """The definitions of DESIGN.md, section 2, as DuckDB runs them over `samples`: the columns of `frames.SAMPLES`.
 
 `tracker.stats.summarise` computes the same to the last bit (tests run both). To check a published number, run this
-yourself on the Parquet files; docs/definitions.md shows how. One thread and rows in time order are part of it:
-parallel partial sums change the last digits from run to run, and with them shared ranks. So would a WHERE: DuckDB then
-lets small pieces of what passes wait behind larger ones, even on one thread. `favg` is the mean by Kahan's summation;
-`stddev_pop` is Welford's, in one pass: 9 digits and more while the deviation is above a hundred-millionth of the mean.
+yourself on the Parquet files; docs/definitions.md shows how. One thread is part of it: parallel partial sums change the
+last digits from run to run, and with them shared ranks. `stddev_pop` is Welford's, in one pass; as it is taken of the
+distances from the day's first sample, which floats hold exactly, a deviation far below the value loses no digits. The
+mean of the hour goes by distances too: that of a constant is the constant.
 """

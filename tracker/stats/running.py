@@ -1,6 +1,6 @@
 """Many series' statistics at once: one pass over the minutes, each a few operations on an array of all series.
 
-The arithmetic is DuckDB's, operation for operation: Welford's for the deviation, Kahan's for the means, one sample
+The arithmetic is DuckDB's, operation for operation: Welford's for the deviation, plain sums for the means, one sample
 after the other. Going through time for all series side by side is what makes it fast; nothing is added up in
 parallel, so that no digit depends on how the rows were cut, on threads, or on the width of a processor's registers.
 """
@@ -36,14 +36,14 @@ class _Row(IntEnum):
     MEAN = 1
     SQUARES = 2  # the sum of squared distances from the mean so far
     SUM = 3
-    LOST = 4  # what Kahan's sum has rounded away
-    N_1H = 5
+    N_1H = 4
+    ANCHOR_1H = 5  # the oldest sample of the hour, and the sum of the distances from it
     SUM_1H = 6
-    LOST_1H = 7
-    LOW = 8
-    HIGH = 9
-    LATEST = 10
-    LATEST_MINUTE = 11
+    LOW = 7
+    HIGH = 8
+    LATEST = 9
+    LATEST_MINUTE = 10
+    ANCHOR = 11  # the oldest sample of the window: MEAN and SQUARES are of distances from it
     DAY_BEFORE = 12  # the oldest sample, if it is of the window's first hour
 
 
@@ -176,10 +176,9 @@ def _take_in(state: Floats, block: _Block, minute: int) -> None:
     for row, values in enumerate(block.grid):
         absent = block.absent[row] if gaps[row] and block.absent is not None else None
         _welford(state, values, absent, spare)
-        _kahan(state[_Row.SUM], state[_Row.LOST], values, absent, spare)
+        state[_Row.SUM] += values  # 0 where there is no sample
         if minute - 60 <= block.first + row < minute:
-            state[_Row.N_1H] += 1 if absent is None else ~absent
-            _kahan(state[_Row.SUM_1H], state[_Row.LOST_1H], values, absent, spare)
+            _add_to_hour(state, values, absent)
 
 
 def _edges(state: Floats, block: _Block, minute: int) -> None:
@@ -191,41 +190,37 @@ def _edges(state: Floats, block: _Block, minute: int) -> None:
     np.maximum(state[_Row.HIGH], high.max(axis=0), out=state[_Row.HIGH])
     first = np.zeros(len(every), np.int64) if absent is None else absent.argmin(axis=0)
     last = len(grid) - 1 - (np.zeros_like(first) if absent is None else absent[::-1].argmin(axis=0))
-    oldest = (state[_Row.N] == 0) & (block.first + first <= minute - 23 * 60)
-    state[_Row.DAY_BEFORE, oldest] = grid[first[oldest], every[oldest]]
+    new = np.flatnonzero(state[_Row.N] == 0)
+    state[_Row.ANCHOR, new] = grid[first[new], new]
+    oldest = new[block.first + first[new] <= minute - 23 * 60]
+    state[_Row.DAY_BEFORE, oldest] = grid[first[oldest], oldest]
     state[_Row.LATEST], state[_Row.LATEST_MINUTE] = grid[last, every], block.first + last
 
 
 def _welford(state: Floats, values: Floats, absent: Flags | None, spare: Floats) -> None:
     """Add a sample of each series to its mean and its sum of squared distances."""
     n, mean, squares = state[_Row.N], state[_Row.MEAN], state[_Row.SQUARES]
-    distance, step, _ = spare
+    apart, distance, step = spare
+    np.subtract(values, state[_Row.ANCHOR], out=apart)
     if absent is None:
         n += 1
-        np.subtract(values, mean, out=distance)
-        np.divide(distance, n, out=step)
     else:
         n += ~absent
-        np.copyto(distance, 0)
-        np.subtract(values, mean, out=distance, where=~absent)  # where there is no sample: no distance, no step
-        np.divide(distance, np.maximum(n, 1), out=step)
-        values = np.where(absent, mean, values)
+        np.copyto(apart, mean, where=absent)  # no distance, so no step
+    np.subtract(apart, mean, out=distance)
+    np.divide(distance, n if absent is None else np.maximum(n, 1), out=step)
     mean += step
-    np.subtract(values, mean, out=step)
+    np.subtract(apart, mean, out=step)
     step *= distance
     squares += step
 
 
-def _kahan(total: Floats, lost: Floats, values: Floats, absent: Flags | None, spare: Floats) -> None:
-    """Add a sample of each series to its sum."""
-    term, more, rest = spare
-    np.subtract(values, lost, out=term)
-    np.add(total, term, out=more)
-    np.subtract(more, total, out=rest)
-    rest -= term
-    present = True if absent is None else ~absent
-    np.copyto(total, more, where=present)
-    np.copyto(lost, rest, where=present)
+def _add_to_hour(state: Floats, values: Floats, absent: Flags | None) -> None:
+    """Add a sample of each series to the number and the sum of the hour before the minute."""
+    there = np.full(len(values), fill_value=True) if absent is None else ~absent
+    np.copyto(state[_Row.ANCHOR_1H], values, where=there & (state[_Row.N_1H] == 0))
+    state[_Row.N_1H] += there
+    state[_Row.SUM_1H] += np.where(there, values - state[_Row.ANCHOR_1H], 0)
 
 
 def _statistics(state: Floats, minute: int) -> dict[str, Floats]:
@@ -233,8 +228,8 @@ def _statistics(state: Floats, minute: int) -> dict[str, Floats]:
     row = dict(zip(_Row, state, strict=True))
     n, n_1h, latest, low, high = (row[one] for one in (_Row.N, _Row.N_1H, _Row.LATEST, _Row.LOW, _Row.HIGH))
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_1h = row[_Row.SUM_1H] / n_1h - row[_Row.LOST_1H] / n_1h
-        mean_24h = row[_Row.SUM] / n - row[_Row.LOST] / n
+        mean_1h = row[_Row.ANCHOR_1H] + row[_Row.SUM_1H] / n_1h
+        mean_24h = row[_Row.SUM] / n
         stdev = np.where(n < 2, np.nan, np.where(low == high, 0, np.sqrt(row[_Row.SQUARES] / n)))
         now = (row[_Row.LATEST_MINUTE] == minute) & (mean_1h > 0)
         return {

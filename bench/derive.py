@@ -1,4 +1,4 @@
-"""Delete `hour/` and `summary/` of one recorded day and derive both again, on one core and on two, and compare the bytes.
+"""Delete `hour/` and `summary/` of a recorded day, derive both again on one core and on two, and compare the bytes.
 
 `TRACKER_REAL_DATA=… python -m bench.derive [--step 10]`: the crash of May 2021, 40 markets. Half of each hour lies in
 minute objects, half in candles. Every `step`th minute of the last day gets a summary.

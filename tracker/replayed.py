@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from math import isfinite
 from typing import Any
 
 from tracker.alerts import AlertRule, Event, Miss, Transition, batches, muted, nearer
-from tracker.model import DAY, Series, iso
+from tracker.model import DAY, MINUTE, Series, iso
 
 
 @dataclass(slots=True)
@@ -86,8 +86,9 @@ class Replayed:
     def per_day(self) -> dict[date, int]:
         """How many alerts fired on each day of the range, those without any included."""
         counts = Counter(one.fired.date() for one in self._alerts.values())
-        days = ((self.end - timedelta(minutes=1)).date() - self.start.date()) // DAY + 1
-        return {day: counts[day] for day in (self.start.date() + n * DAY for n in range(days))}
+        first = (self.start + MINUTE).date()
+        days = (self.end.date() - first) // DAY + 1
+        return {day: counts[day] for day in (first + n * DAY for n in range(days))}
 
     @property
     def saved_by_cooldown(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracker.replayed import Replayed, ReplayedAlert
 
 SHOWN = 500
-_ROWS, _ROW, _WIDTH, _LEFT = 40, 18, 1000, 200
+_ROWS, _ROW, _WIDTH, _LEFT, _RIGHT = 40, 18, 960, 240, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _timeline(found: Replayed) -> Markup:
     shown = sorted(of.items(), key=lambda one: (-len(one[1]), one[0]))[:_ROWS]
     height = _ROW * (len(shown) + 1)
     said = f"Timeline of {len(shown)} series, {len(of) - len(shown)} not shown"
-    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_LEFT + _WIDTH, height, said)
+    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_LEFT + _WIDTH + _RIGHT, height, said)
     lines = [_line(found, row, *key, alerts) for row, (key, alerts) in enumerate(shown)]
     return Markup("").join([head, *_axis(found, height), *lines, Markup("</svg>")])
 
@@ -143,7 +143,7 @@ def _axis(found: Replayed, height: int) -> Iterator[Markup]:
 
 def _line(found: Replayed, row: int, name: str, exchange: str, alerts: list[ReplayedAlert]) -> Markup:
     y = row * _ROW
-    label = Markup('<text x="0" y="{}">{} <tspan>{}</tspan></text>').format(y + 13, name[:18], exchange[:10])
+    label = Markup('<text x="0" y="{}">{} <tspan>{}</tspan></text>').format(y + 13, name[:24], exchange[:10])
     bars = []
     for one in alerts:
         ended = one.ended or found.end

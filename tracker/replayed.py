@@ -84,10 +84,10 @@ class Replayed:
 
     @property
     def per_day(self) -> dict[date, int]:
-        """How many alerts fired on each day of the range, those without any included."""
-        counts = Counter(one.fired.date() for one in self._alerts.values())
-        first = (self.start + MINUTE).date()
-        days = (self.end.date() - first) // DAY + 1
+        """How many alerts fired on each day of the range, days without any included."""
+        first, last = (self.start + MINUTE).date(), (self.end - MINUTE).date()
+        counts = Counter(min(max(one.fired.date(), first), last) for one in self._alerts.values())
+        days = (last - first) // DAY + 1
         return {day: counts[day] for day in (first + n * DAY for n in range(days))}
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 
 import pyarrow as pa
 
@@ -37,6 +38,33 @@ _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
+
+
+class Together:
+    """Several loads at the same time as one progress: what moved last, and the sums."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = Lock()
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._stopped = False
+
+    def of(self, name: str) -> Progress:
+        """Give the progress of one of them; after `stop` its next step is a KeyboardInterrupt."""
+
+        def step(what: str, done: int, total: int) -> None:
+            with self._lock:
+                if self._stopped:
+                    raise KeyboardInterrupt
+                self._counts[name] = (done, total)
+                self._progress(what, *map(sum, zip(*self._counts.values(), strict=True)))
+
+        return step
+
+    def stop(self) -> None:
+        """End those that are still at work, each at its next step."""
+        with self._lock:
+            self._stopped = True
 
 
 @dataclass(frozen=True, slots=True)

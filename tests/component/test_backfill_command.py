@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,3 +92,15 @@ def test_a_range_that_has_not_begun_is_refused_with_a_sentence(tmp_path: Path, n
         done = subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert re.fullmatch(r"tracker backfill: there is no history after \S+Z yet; it is \S+Z\n", done.stderr), done.stderr
+
+
+def test_ctrl_c_ends_all_exchanges_at_once(tmp_path: Path, now: datetime) -> None:
+    with running(now=now, faults="slow;seconds=0.1;path=candles,slow;seconds=0.1;path=OHLC") as exchange:
+        arguments, env = command(exchange, tmp_path, "--start", iso(whole_hour(now) - timedelta(days=30)))
+        process = subprocess.Popen(arguments, env=env, stderr=subprocess.PIPE, text=True)
+        while not any("candles" in one for one in list(exchange.requests)):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert (process.returncode, said) == (130, "tracker backfill: interrupted\n")
+        assert len(exchange.requests) < 200  # of 600

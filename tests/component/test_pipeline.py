@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -279,6 +280,27 @@ def test_a_market_that_is_new_on_the_list_gets_its_day_and_no_other_is_asked_aga
     world.pipeline.repair(NOON)
     assert {call[1] for call in world.source.calls if call[0] == "candles"} == {ETH}
     assert world.pipeline.store.read(NOON - HOUR, NOON, markets=[ETH]).num_rows == 2 * 60
+
+
+def test_exchanges_are_asked_side_by_side_each_at_its_own_pace(world):
+    both, met = Barrier(2), []
+
+    def price(_market, _minute):
+        if not met:
+            both.wait(30)  # until the other exchange is asked too
+            met.append(True)
+        return 10.0
+
+    solana = Market("kraken", "SOL", "USD")
+    sources = {"kraken": FakeSource([solana], price, lambda: world.now, "kraken")}
+    sources["coinbase"] = FakeSource([BTC], price, lambda: world.now)
+    text = json.dumps({"markets": {"kraken": ["*"], "coinbase": ["*"]}, "metrics": ["price"]})
+    watchlist = Watchlist.parse(text, "metrics_rank.json", ["coinbase", "kraken"])
+    steps = []
+    pipeline = world.made(sources=sources, watchlist=watchlist)
+    report = pipeline.load(NOON - 2 * HOUR, NOON, progress=lambda _what, done, total: steps.append((done, total)))
+    assert report["rows"] == 2 * 120
+    assert steps[-1] == (2, 2)
 
 
 @pytest.mark.parametrize("step", ["load", "repair"])

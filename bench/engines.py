@@ -1,7 +1,7 @@
 """The same statistics over the same files by different engines, each as a person would write it for that engine.
 
-`python -m bench.engines ENGINE FOLDER END` runs one and prints JSON: seconds of the work, peak memory, series.
-Imports stand in the functions: a process pays for what its engine needs.
+`python -m bench.engines ENGINE FOLDER END` runs one and prints JSON: seconds of the work, peak memory, series; ours also
+takes an s3:// URL. Imports stand in the functions: a process pays for what its engine needs.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Work = Callable[[], int]
 """Does the work and gives the number of series."""
 
 
-def files(root: Path) -> list[str]:
-    return [str(one) for folder in ("hour", "minute") for one in sorted((root / folder).rglob("*.parquet"))]
+def files(root: str) -> list[str]:
+    return [str(one) for folder in ("hour", "minute") for one in sorted((Path(root) / folder).rglob("*.parquet"))]
 
 
-def ours(root: Path, end: datetime) -> Work:
+def ours(root: str, end: datetime) -> Work:
     from tracker.stats import summarise
     from tracker.store import ParquetStore
 
-    store = ParquetStore(str(root))
+    store = ParquetStore(root)
     return lambda: summarise(store.stream(end - DAY, end, columns=NEEDED), end).num_rows
 
 
-def duckdb_by_hand(root: Path, end: datetime, threads: int | None = None) -> Work:
+def duckdb_by_hand(root: str, end: datetime, threads: int | None = None) -> Work:
     import duckdb
 
     t = f"TIMESTAMPTZ '{end.isoformat()}'"
@@ -54,11 +54,11 @@ def duckdb_by_hand(root: Path, end: datetime, threads: int | None = None) -> Wor
     return lambda: connection.sql(sql).to_arrow_table().num_rows
 
 
-def duckdb_one_thread(root: Path, end: datetime) -> Work:
+def duckdb_one_thread(root: str, end: datetime) -> Work:
     return duckdb_by_hand(root, end, threads=1)
 
 
-def polars_by_hand(root: Path, end: datetime) -> Work:
+def polars_by_hand(root: str, end: datetime) -> Work:
     import polars as pl
 
     value, minute = pl.col("value"), pl.col("minute")
@@ -85,7 +85,7 @@ def polars_by_hand(root: Path, end: datetime) -> Work:
     return lambda: lazy.collect().height
 
 
-def pandas_by_hand(root: Path, end: datetime) -> Work:
+def pandas_by_hand(root: str, end: datetime) -> Work:
     import pandas as pd
 
     def work() -> int:
@@ -105,7 +105,7 @@ def pandas_by_hand(root: Path, end: datetime) -> Work:
     return work
 
 
-def chdb_by_hand(root: Path, end: datetime) -> Work:
+def chdb_by_hand(root: str, end: datetime) -> Work:
     import chdb
 
     t = f"toDateTime64('{end:%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
@@ -123,7 +123,7 @@ def chdb_by_hand(root: Path, end: datetime) -> Work:
     return lambda: len(chdb.query(sql, "TSV").bytes().splitlines())
 
 
-def floor(root: Path, _end: datetime, threads: int = 1) -> Work:
+def floor(root: str, _end: datetime, threads: int = 1) -> Work:
     """Decode the columns and add the values up once: less is no statistic."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -145,11 +145,11 @@ def floor(root: Path, _end: datetime, threads: int = 1) -> Work:
     return work
 
 
-def floor_two_threads(root: Path, end: datetime) -> Work:
+def floor_two_threads(root: str, end: datetime) -> Work:
     return floor(root, end, threads=2)
 
 
-ENGINES: dict[str, Callable[[Path, datetime], Work]] = {
+ENGINES: dict[str, Callable[[str, datetime], Work]] = {
     "ours": ours,
     "DuckDB": duckdb_by_hand,
     "DuckDB, 1 thread": duckdb_one_thread,
@@ -164,7 +164,7 @@ ENGINES: dict[str, Callable[[Path, datetime], Work]] = {
 def main(arguments: list[str]) -> int:
     """Run one engine over a folder."""
     engine, root, end = arguments
-    work = ENGINES[engine](Path(root), datetime.fromisoformat(end))
+    work = ENGINES[engine](root, datetime.fromisoformat(end))
     began = time.perf_counter()
     found = work()
     spent = time.perf_counter() - began

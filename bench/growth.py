@@ -29,7 +29,7 @@ def along(sizes: Sequence[tuple[int, int]]) -> list[Runs]:
     for series, hours in sizes:
         with tempfile.TemporaryDirectory(prefix="growth-") as folder:
             made(folder, series, hours)
-            found.append(compare(Path(folder), ENGINES, RUNS))
+            found.append(compare(folder, ENGINES, RUNS))
     return found
 
 

@@ -1,7 +1,7 @@
 """The same statistics over the same files by different engines, each as a person would write it for that engine.
 
-`python -m bench.engines ENGINE FOLDER END` runs one and prints JSON: seconds of the work, peak memory, series; ours also
-takes an s3:// URL. Imports stand in the functions: a process pays for what its engine needs.
+`python -m bench.engines ENGINE FOLDER END` runs one and prints JSON: seconds of the work, peak memory, series; ours
+also takes an s3:// URL. Imports stand in the functions: a process pays for what its engine needs.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ def deliver_alerts():
         queue="alerts",
         retries=2,
         retry_delay=timedelta(seconds=15),
+        retry_exponential_backoff=2.0,
         execution_timeout=timedelta(seconds=60),
         map_index_template="{{ mail }}",
     )

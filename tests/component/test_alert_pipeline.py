@@ -48,6 +48,17 @@ def test_what_a_killed_analyze_did_not_decide_the_next_minute_decides_and_mails(
     assert len(world.pipeline.pending()) == 1
 
 
+def test_a_jump_in_a_standstill_that_candles_filled_meanwhile_is_history_and_mails_nobody(world):
+    world.minute(NOON + MINUTE)
+    jump(world, NOON + 5 * MINUTE)
+    world.now = NOON + 20 * MINUTE
+    world.pipeline.repair(NOON + 19 * MINUTE)
+    world.minute(NOON + 20 * MINUTE)
+    assert log(world) == []
+    assert log(world, would_have_fired=True)[0] == ("price-3x", "firing", NOON + 5 * MINUTE)
+    assert world.pipeline.pending() == []
+
+
 def test_killed_between_recording_and_queueing_no_mail_is_lost(world):
     world.minute(NOON + MINUTE)
     jump(world, NOON + 2 * MINUTE)

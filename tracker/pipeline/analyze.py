@@ -60,8 +60,8 @@ class Analyze(Parts):
         since: datetime | None = None,
     ) -> Evaluation:
         """Evaluate the rules; the silence of an exchange counts only if it was asked at this minute."""
-        feeds = self.store.read_reports(minute).get("fetch", {"late": True})
-        asked = [] if feeds["late"] else [feed["exchange"] for feed in feeds["feeds"]]
+        fetched = self._fetched(minute)
+        asked = [] if fetched["late"] else [feed["exchange"] for feed in fetched["feeds"]]
         return evaluate(self.rules, window, summary, minute, told=told, since=since, asked=asked)
 
     def tell(self, changes: Sequence[Transition], window: pa.Table | None, run_url: str | None = None) -> int:
@@ -69,9 +69,16 @@ class Analyze(Parts):
         mails = batches(changes, self.rules, self.recipients, window)
         return sum(self.outbox.queue(replace(one, run_url=run_url)) for one in mails)
 
-    def _left_behind(self, minute: datetime) -> datetime | None:
-        """Give the last minute that was analyzed, if it is in the last hour and not the one before: a killed analyze
-        leaves a minute that was fetched and never decided.
+    def _left_behind(self, minute: datetime) -> datetime:
+        """Give the minute after which none was analyzed, though all were fetched on time: a killed analyze leaves such.
+
+        A minute that nobody fetched may have candles by now: it is history, and never mails.
         """
         done = self.store.summary_minutes(minute - LIVE_WITHIN, minute - MINUTE)
-        return done[-1] if done else None
+        since = minute - MINUTE
+        while done and since > done[-1] and not self._fetched(since)["late"]:
+            since -= MINUTE
+        return since
+
+    def _fetched(self, minute: datetime) -> Report:
+        return self.store.read_reports(minute).get("fetch", {"late": True, "feeds": []})

@@ -10,7 +10,7 @@ import sys
 
 QUICK = ("window", "writes", "size", "growth", "accuracy")
 LONG = ("year", "derive", "kills", "races", "exits", "backfill_speed", "backfill_airflow", "freshness", "footprint")
-LONG += ("chaos", "scale", "live_replay", "promtool_oracle")
+LONG += ("chaos", "scale", "live_replay", "promtool_oracle", "publish", "publish_races", "lighthouse")
 
 
 def main(names: list[str]) -> int:

@@ -8,7 +8,6 @@ and the lowest performance of all runs.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gzip
 import json
 import os
@@ -17,13 +16,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from tests.support import site
+from tests.support.browser import Quiet, serve
 
 HERE = Path(__file__).resolve().parent
 CHROME = "--headless --no-sandbox --disable-gpu --disable-background-networking"
@@ -35,37 +32,23 @@ MEASURES = {
 }  # fmt: skip
 
 
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder on a free port, HTML compressed and cacheable as the site's bucket has it."""
+class AsABucket(Quiet):
+    """Sends HTML compressed and cacheable, as the site's bucket has it."""
 
-    class Bucket(SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = folder / self.path.lstrip("/").partition("?")[0]
-            if not path.is_file():
-                self.send_error(404)
-                return
-            data = gzip.compress(path.read_bytes(), 6)
-            self.send_response(200)
-            kind = "text/html; charset=utf-8" if path.suffix == ".html" else self.guess_type(str(path))
-            headers = {"Content-Type": kind, "Content-Encoding": "gzip", "Cache-Control": "max-age=20"}
-            for name, value in (headers | {"Content-Length": str(len(data))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    def do_GET(self) -> None:  # noqa: N802 - as the base class names it
+        """Answer with a file, compressed."""
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        data = gzip.compress(path.read_bytes(), 6)
+        self.send_response(200)
+        kind = "text/html; charset=utf-8" if path.suffix == ".html" else self.guess_type(str(path))
+        headers = {"Content-Type": kind, "Content-Encoding": "gzip", "Cache-Control": "max-age=20"}
+        for name, value in (headers | {"Content-Length": str(len(data))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
 
 
 def judge(address: str, form: str) -> dict[str, Any]:
@@ -89,7 +72,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="lighthouse-") as folder:
         files = site.eventful_day(100).render()
         files["robots.txt"] = b"User-agent: *\nAllow: /\n"
-        with serve(site.write(files, Path(folder))) as address:
+        with serve(site.write(files, Path(folder)), AsABucket) as address:
             print(f"{'page':<26}{'form':<9}", *(f"{one:>14}" for one in (*CATEGORIES, "worst perf.", *MEASURES)))
             for path in PAGES:
                 for form in ("mobile", "desktop"):

@@ -14,7 +14,7 @@ function show() {
   const sort = state.get('sort') || 'rank', others = doc.querySelectorAll('.pages a:not([aria-current])');
   // A question to all pages of the ranking: their rows are fetched once, when it is first asked.
   if (others.length && !whole && (sort != 'rank' || q || ex || quote)) {
-    whole = 'loading all rows …';
+    whole = 'loading …';
     Promise.all([...others].map(async a => new DOMParser().parseFromString(await (await fetch(a.href)).text(), 'text/html').querySelectorAll('.rank tbody tr')))
       .then(pages => { pages.forEach(rows => body.append(...rows)); whole = ' '; age(); zone(); }, () => { whole = 'of this page only'; }).then(show);
   }

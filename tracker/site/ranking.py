@@ -201,7 +201,7 @@ def _cards(content: Content, metric: Metric) -> Iterator[Card]:
         yield _card(content, "Largest σ ÷ mean", share(moving["cv_24h"]), moving)
     silent = [row for row in rows if content.state(_series(content, row)) is State.NO_DATA]
     names = ", ".join(content.markets[row["market"]].pair for row in silent[:20])
-    yield Card("Without data", count(len(silent)), names or "every series has a fresh sample")
+    yield Card("Without data", count(len(silent)), names or "all are fresh")
 
 
 def _best(rows: Sequence[Summary], column: str, sign: int) -> Summary | None:

@@ -40,6 +40,12 @@ LIMIT_SHOWN_FROM = 2.0
 HOVER_DIGITS = 6
 """Significant digits of the values that hovering reads out: as many as a price is printed with."""
 
+GROWTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""By so much the unit of hovering may grow."""
+
+BITS_SAVED = 1.33
+"""Bits of a difference that one growth saves at most (2.5-fold): so many growths need not be tried."""
+
 SPARK_EVERY = {Metric.PRICE: 120, Metric.VOLUME_24H: 180}
 """Minutes between two points of a sparkline: what fits 100 of them into a page's budget; volumes are long numbers."""
 
@@ -327,14 +333,17 @@ def encode(samples: Samples, most: int = 2000) -> str:
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
     absent = np.flatnonzero(skipped)
     marks = np.insert(np.zeros(len(samples), np.int64), absent, ord("!"))
-    for growth in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
-        unit = growth * Decimal(1).scaleb(-last)
+    place = 0
+    while True:
+        unit = GROWTHS[place] * Decimal(1).scaleb(-last)
         steps = np.diff(np.rint(samples.values / float(unit)).astype(np.int64), prepend=0)
         numbers = np.insert(np.abs(steps) * 2 + (steps < 0), absent, 2 * skipped[absent])
         text = f"{unit:f} {_vlq(numbers, marks)}"
-        if len(zlib.compress(text.encode())) <= most:
+        excess = len(zlib.compress(text.encode())) - most
+        if excess <= 0 or place == len(GROWTHS) - 1:
             break
-    return text if growth == 1 else f"~{text}"
+        place = min(place + max(1, int(excess * 8 / len(numbers) / BITS_SAVED)), len(GROWTHS) - 1)
+    return f"~{text}" if place else text
 
 
 def _vlq(numbers: NDArray[np.int64], marks: NDArray[np.int64]) -> str:

@@ -45,8 +45,8 @@ def minutes(
 ) -> tuple[pa.Table, np.ndarray]:
     """Give `count` minutes of price and volume from `start` on, going on from `value`, and where they end."""
     steps = np.where(rng.random((count, len(value))) < 0.6, rng.normal(0, 0.001, (count, len(value))), 0)
-    digits = 10.0 ** (np.floor(np.log10(value)) - 4)
-    grid = np.round(value * np.cumprod(1 + steps, axis=0) / digits) * digits
+    scale = 10.0 ** (4 - np.floor(np.log10(value)))
+    grid = np.round(value * np.cumprod(1 + steps, axis=0) * scale) / scale  # decimals, as an exchange writes them
     micros = int(start.timestamp() * 1e6) + 60_000_000 * np.arange(count)
     times = pa.array(np.tile(micros, len(value)), pa.int64()).cast(SAMPLES.field("minute").type)
     words = [

@@ -45,7 +45,7 @@ def recorded(store: ParquetStore, path: Path) -> None:
     for rows in candles.values():
         rows.sort(key=lambda one: one.opened)
         loaded = Candles.of(rows[0].market, rows)
-        found.append(samples(loaded, rows[0].opened, rows[-1].minute, list(Metric)))
+        found += samples(loaded, loaded.traded, rows[0].opened, rows[-1].minute, list(Metric))
     whole = merged(found)
     stamps = whole["minute"].cast(pa.int64()).combine_chunks() if whole.num_rows else []
     hours = np.asarray(stamps) // 3_600_000_000

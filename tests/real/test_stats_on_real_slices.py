@@ -41,7 +41,8 @@ def table_of(frame: pd.DataFrame):
             for at, *values in rows[["timestamp", "open", "high", "low", "close", "volume"]].itertuples(index=False)
         ]
         start, end = candles[0].opened, candles[-1].minute
-        found.append(candle_samples(Candles.of(market, candles), start, end, list(Metric)))
+        loaded = Candles.of(market, candles)
+        found += candle_samples(loaded, loaded.traded, start, end, list(Metric))
     return merged(found)
 
 

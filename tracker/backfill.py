@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -12,7 +12,7 @@ from threading import Lock
 import pyarrow as pa
 
 from tracker.candles import Candles, Traded
-from tracker.errors import BadAnswer, NotServed, PermanentError, RetriableError
+from tracker.errors import BadAnswer, NotServed, PermanentError, RetriableError, SourceUnavailable, TrackerError
 from tracker.frames import between, merged
 from tracker.history import LOOKBACK, hours, samples
 from tracker.model import DAY, HOUR, MINUTE, Market, Metric, Problem, iso, whole_hour, whole_minute
@@ -132,9 +132,9 @@ class Backfill:
 
         Finished hours go into the ledger and are not asked for again (unless `again`), so a killed load goes on
         where it was. What the source's candles no longer reach is not asked for, not entered, and a problem says so.
-        A market that the exchange does not know, or whose answer makes no sense, becomes a problem and does not hold
-        up the others. When the exchange does not answer after several tries, or serves nobody here, that error is
-        raised; what had come before is stored.
+        A market that the exchange does not know, whose answer makes no sense, or that alone has none after several
+        tries, becomes a problem and does not hold up the others. When no market is answered, or nobody here is
+        served, that error is raised; what had come before is stored.
         """
         if start >= end:
             raise ValueError(f"{iso(start)} is not before {iso(end)}")
@@ -158,16 +158,9 @@ class Backfill:
                 tails = {market: answer.traded for market, answer in answers.items()}
                 if left and not tails and not again:
                     tails = dict(self.store.ledger.tail(self.source.exchange, since))
-                asked = [pool.submit(self._ask, one, since, until, tails.get(one)) for one in left]
+                asked = {one: pool.submit(self._ask, one, since, until, tails.get(one)) for one in left}
                 self._store(waiting, tally)  # while the exchange is at work
-                answers = {}
-                for market, future in zip(left, asked, strict=True):
-                    answer = future.result()
-                    tally.step(since)
-                    if isinstance(answer, Problem):
-                        tally.problems[answer.where] = answer
-                    else:
-                        answers[market] = answer
+                answers = _gathered(asked, since, tally)
                 waiting = _Part(since, until, answers)
             self._store(waiting, tally)
         finally:
@@ -243,8 +236,11 @@ class Backfill:
         reach = self.source.reach
         return Metric.VOLUME_24H in self.metrics and (reach is None or reach > DAY)
 
-    def _ask(self, market: Market, since: datetime, until: datetime, before: Traded | None) -> _Answer | Problem:
-        """Ask for the candles that the samples of (since, until] depend on; of those before, `before` is known."""
+    def _ask(self, market: Market, since: datetime, until: datetime, before: Traded | None) -> _Answer | TrackerError:
+        """Ask for the candles that the samples of (since, until] depend on; of those before, `before` is known.
+
+        What concerns the market, or may, is given; an error that concerns all is raised.
+        """
         first = since
         if before is None and self._sums:
             first = min(next(hours(since, until)) - LOOKBACK, since)
@@ -252,8 +248,8 @@ class Backfill:
             candles = self._patiently(market, first, until)
         except NotServed:
             raise
-        except (PermanentError, BadAnswer) as error:
-            return Problem(str(market), str(error))
+        except (PermanentError, BadAnswer, SourceUnavailable) as error:
+            return error
         traded = before.then(candles.traded) if before else candles.traded
         needed = next(hours(until, until + HOUR)) - LOOKBACK
         return _Answer(samples(candles, traded, since, until, self.metrics), traded.after(needed))
@@ -267,6 +263,25 @@ class Backfill:
                     raise
                 self.sleep(max(wait, error.retry_after or 0.0))
         return self.source.candles(market, start, end)
+
+
+def _gathered(
+    asked: Mapping[Market, Future[_Answer | TrackerError]], since: datetime, tally: _Tally
+) -> dict[Market, _Answer]:
+    """Wait for the answers of a part; one that failed is a problem of its market, unless too many in a row did."""
+    found: dict[Market, _Answer] = {}
+    away = 0
+    for market, future in asked.items():
+        answer = future.result()
+        tally.step(since)
+        if isinstance(answer, _Answer):
+            found[market], away = answer, 0
+            continue
+        away += isinstance(answer, SourceUnavailable)
+        if away == min(AT_ONCE, len(asked)):
+            raise answer
+        tally.problems[str(market)] = Problem(str(market), str(answer))
+    return found
 
 
 def is_loaded(known: Loads, hour: datetime, metrics: Sequence[Metric], market: Market) -> bool:

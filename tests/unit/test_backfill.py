@@ -157,7 +157,7 @@ def test_an_hour_is_finished_only_when_its_late_candles_are_there():
     assert sorted(store.ledger.loaded("coinbase", MIDNIGHT, MIDNIGHT + DAY)) == [MIDNIGHT + n * HOUR for n in range(4)]
 
 
-@pytest.mark.parametrize("error", [UnknownMarket("gone"), BadAnswer("HTML instead of JSON")])
+@pytest.mark.parametrize("error", [UnknownMarket("gone"), BadAnswer("HTML instead of JSON"), SourceUnavailable("500")])
 def test_one_bad_market_is_named_and_does_not_hold_up_the_others(error):
     exchange = source(failures={ETH: [error] * 9})
     store, loaded, _ = loading(exchange, MIDNIGHT, MIDNIGHT + HOUR)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -189,8 +190,7 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(
 
     assert only_loopback(service)
     secrets = json.loads((service.home / "airflow" / "secrets.json").read_text()).values()
-    logs = [service.log, *(service.home / "logs").iterdir()]
-    assert not [log for log in logs if any(secret in log.read_text(errors="replace") for secret in secrets)]
+    assert [(place, secret) for place, text in spoken(service) for secret in secrets if secret in text] == []
 
     scheduler = service.leader("airflow scheduler")
     assert scheduler is not None
@@ -214,6 +214,19 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(
     assert service.process.wait(timeout=60) == 0
     assert time.monotonic() - began < STOPS_WITHIN
     assert marked(str(service.home)) == []
+
+
+def spoken(service: Service) -> Iterator[tuple[str, str]]:
+    """Give everything that others may read: logs, pages, XComs, command lines."""
+    folders = (service.home / "logs", service.home / "airflow" / "logs", service.home / "site")
+    for file in [service.log, *(file for folder in folders for file in folder.rglob("*") if file.is_file())]:
+        yield str(file), file.read_text(errors="replace")
+    with sqlite3.connect(service.home / "airflow" / "airflow.db") as database:
+        yield from (("xcom", str(value)) for (value,) in database.execute("select value from xcom"))
+    database.close()
+    for one in marked(str(service.home)):
+        with suppress(psutil.Error):
+            yield "ps", " ".join(one.cmdline())
 
 
 def only_loopback(service: Service) -> bool:

@@ -41,7 +41,7 @@ def load_history():
     @task(outlets=[PRICES, SUMMARY], pool="history", retries=3)
     def load(dag_run=None, params=None):
         gently()
-        start, end = span_of(dag_run, params)
+        start, end = span_of(params, dag_run.data_interval_start, dag_run.data_interval_end)
         return brief(pipeline().load(start, end, exchange=params["exchange"] or None))
 
     load()

@@ -121,10 +121,10 @@ def fail_if_a_step_failed(ti: RuntimeTaskInstanceProtocol, *steps: str) -> None:
         raise AirflowFailException(f"done, but this minute is incomplete: {' and '.join(failed)} failed, see there")
 
 
-def span_of(dag_run: DagRunProtocol, params: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Give the range a run of history is about, (start, end]: what the form says, else the run's data interval."""
+def span_of(params: dict[str, Any], start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """Give the range a run of history is about, (start, end]: what the form says, else the given one."""
     asked = [_instant(params[key]) if params.get(key) else None for key in ("start", "end")]
-    start, end = asked[0] or dag_run.data_interval_start, asked[1] or dag_run.data_interval_end
+    start, end = asked[0] or start, asked[1] or end
     if start is None or end is None or start >= end:
         raise AirflowFailException(f"no range: start is {start}, end is {end}; give both, and start before end")
     return whole_minute(start), whole_minute(end)

@@ -35,6 +35,7 @@ PAGES = {
     ("seal_hours", "seal"): "status.html",
     ("load_history", "load"): "status.html",
     ("housekeeping", "expire"): "status.html",
+    ("replay_rules", "replay"): "alerts.html",
 }
 
 OBJECTS = {

@@ -61,6 +61,10 @@ class FakePipeline:
         self._note("load", start, end, exchange)
         return {"rows": 9, "problems": []}
 
+    def replay(self, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        self._note("replay", start, end)
+        return [dict.fromkeys(("rule", "market", "metric", "fired", "resolved"), "x")]
+
     def seal(self, until: datetime) -> dict[str, Any]:
         self._note("seal", until)
         return {"sealed": 24, "changed": 1}
@@ -92,7 +96,7 @@ def quick(dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_these_are_the_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"track_prices", "deliver_alerts", "load_history", "seal_hours", "housekeeping"}
+    assert set(dags) == {"track_prices", "deliver_alerts", "load_history", "seal_hours", "housekeeping", "replay_rules"}
 
 
 def test_each_dag_says_what_it_is_and_whose(dags: dict[str, Any]) -> None:
@@ -126,6 +130,7 @@ def test_every_task_has_an_end_a_policy_and_a_pool_that_exists(dags: dict[str, A
         ("load_history", {"load": set()}),
         ("seal_hours", {"repair": {"seal"}, "seal": set()}),
         ("housekeeping", {"expire": set()}),
+        ("replay_rules", {"replay": set()}),
     ],
 )
 def test_tasks_stand_in_this_order(dags: dict[str, Any], dag_id: str, downstream: dict[str, set[str]]) -> None:
@@ -160,6 +165,7 @@ def test_what_each_task_reads_and_writes_is_in_the_asset_graph(dags: dict[str, A
         ("load_history", "load"): (set(), {"prices", "summary"}),
         ("seal_hours", "repair"): (set(), {"prices", "summary"}),
         ("seal_hours", "seal"): ({"prices"}, {"prices"}),
+        ("replay_rules", "replay"): ({"prices"}, set()),
     }
 
 
@@ -318,6 +324,20 @@ def test_history_loads_the_range_a_person_asked_for(dags: dict[str, Any], pipeli
     assert run(dags["load_history"], datetime(2026, 2, 2, tzinfo=UTC), run_conf=asked)[0] == "success"
     start, end = datetime(2026, 1, 5, 10, tzinfo=UTC), datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
     assert pipeline.calls == [("load", start, end, "kraken")]
+
+
+def test_rules_are_replayed_over_the_range_a_person_asked_for(dags: dict[str, Any], pipeline: FakePipeline) -> None:
+    asked = {"start": "2026-01-05T10:00", "end": "2026-01-06T10:00Z"}
+    assert run(dags["replay_rules"], datetime(2026, 2, 2, tzinfo=UTC), run_conf=asked)[0] == "success"
+    start = datetime(2026, 1, 5, 10, tzinfo=UTC)  # without a zone it is UTC
+    assert pipeline.calls == [("replay", start, start + timedelta(days=1))]
+
+
+def test_without_a_range_rules_are_replayed_over_the_day_before(dags: dict[str, Any], pipeline: FakePipeline) -> None:
+    at = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
+    empty = {"start": None, "end": None}  # as the form sends it
+    assert run(dags["replay_rules"], at, run_conf=empty)[0] == "success"
+    assert pipeline.calls == [("replay", at - timedelta(days=1), at)]
 
 
 def test_gaps_are_closed_up_to_where_candles_are_finished(dags: dict[str, Any], pipeline: FakePipeline) -> None:

@@ -9,8 +9,28 @@ import importlib
 import sys
 
 QUICK = ("window", "writes", "size", "growth", "accuracy")
-LONG = ("year", "derive", "kills", "races", "exits", "backfill_speed", "backfill_airflow", "freshness", "footprint")
-LONG += ("chaos", "scale", "live_replay", "promtool_oracle", "publish", "publish_races", "lighthouse")
+LONG = (
+    "year",
+    "derive",
+    "kills",
+    "races",
+    "exits",
+    "backfill_speed",
+    "backfill_kills",
+    "backfill_airflow",
+    "freshness",
+    "footprint",
+)
+LONG += (
+    "whole_exchanges",
+    "chaos",
+    "scale",
+    "live_replay",
+    "promtool_oracle",
+    "publish",
+    "publish_races",
+    "lighthouse",
+)
 
 
 def main(names: list[str]) -> int:

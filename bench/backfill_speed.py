@@ -154,7 +154,8 @@ def compare(exchange: str, url: str, folder: Path, options: argparse.Namespace) 
     print(f"{'raw':<18}{len(requests):>5} req{seconds:>9.2f}{megabytes / seconds:>7.1f} MiB/s, {megabytes:.1f} MiB")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
+    """Print a table an exchange."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markets", type=int, default=16)
     parser.add_argument("--hours", type=int, default=48)
@@ -162,15 +163,16 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds that each answer takes (default: 0)")
     parser.add_argument("--exchange", action="append", choices=EXCHANGES)
     parser.add_argument("--ccxt", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.ccxt:
         job = json.loads(options.ccxt)
         load_by_ccxt(**job | {"folder": Path(job["folder"])})
-        return
+        return 0
     with tempfile.TemporaryDirectory() as folder, simulator(options.latency / 1000) as url:
         for exchange in options.exchange or EXCHANGES:
             compare(exchange, url, Path(folder), options)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

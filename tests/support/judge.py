@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 HOUR = timedelta(hours=1)
@@ -89,3 +90,37 @@ def told(  # noqa: C901 - the definitions, one after the other
             was_above = is_above
         minute += timedelta(minutes=1)
     return alerts
+
+
+def counted(values: dict[datetime, float], factor: str) -> tuple[int, int]:
+    """Count alerts and risings of one series (min 30, resolve after 5, cooldown 30) in whole numbers and sliding sums.
+
+    A third way besides ours and `told`, quick enough for every market of a recording.
+    """
+    step = timedelta(minutes=1)
+    whole = {minute: int(Decimal(repr(value)).scaleb(15)) for minute, value in values.items()}
+    limit = Fraction(factor)
+    total = n = below = alerts = risings = 0
+    is_open, last, ended = False, None, None
+    minute = min(whole)
+    while minute <= max(whole):
+        if minute - step in whole:
+            total, n = total + whole[minute - step], n + 1
+        if minute - 61 * step in whole:
+            total, n = total - whole[minute - 61 * step], n - 1
+        if minute not in whole or n < 30:
+            if is_open and minute - last >= HOUR:
+                is_open, ended = False, None
+        else:
+            last = minute
+            is_above = whole[minute] * n * limit.denominator > limit.numerator * total
+            if is_open:
+                below = 0 if is_above else below + 1
+                if below == 5:
+                    is_open, ended = False, minute
+            elif is_above:
+                risings += 1
+                alerts += ended is None or minute - ended > 30 * step
+                is_open, below = True, 0
+        minute += step
+    return alerts, risings

@@ -97,30 +97,25 @@ def counted(values: dict[datetime, float], factor: str) -> tuple[int, int]:
 
     A third way besides ours and `told`, quick enough for every market of a recording.
     """
-    step = timedelta(minutes=1)
-    whole = {minute: int(Decimal(repr(value)).scaleb(15)) for minute, value in values.items()}
+    whole = {int(at.timestamp()) // 60: int(Decimal(repr(value)).scaleb(15)) for at, value in values.items()}
     limit = Fraction(factor)
     total = n = below = alerts = risings = 0
-    is_open, last, ended = False, None, None
-    minute = min(whole)
-    while minute <= max(whole):
-        if minute - step in whole:
-            total, n = total + whole[minute - step], n + 1
-        if minute - 61 * step in whole:
-            total, n = total - whole[minute - 61 * step], n - 1
+    is_open, last, ended = False, 0, None
+    for minute in range(min(whole), max(whole) + 1):
+        total, n = total + whole.get(minute - 1, 0), n + (minute - 1 in whole)
+        total, n = total - whole.get(minute - 61, 0), n - (minute - 61 in whole)
         if minute not in whole or n < 30:
-            if is_open and minute - last >= HOUR:
+            if is_open and minute - last >= 60:
                 is_open, ended = False, None
-        else:
-            last = minute
-            is_above = whole[minute] * n * limit.denominator > limit.numerator * total
-            if is_open:
-                below = 0 if is_above else below + 1
-                if below == 5:
-                    is_open, ended = False, minute
-            elif is_above:
-                risings += 1
-                alerts += ended is None or minute - ended > 30 * step
-                is_open, below = True, 0
-        minute += step
+            continue
+        last = minute
+        is_above = whole[minute] * n * limit.denominator > limit.numerator * total
+        if is_open:
+            below = 0 if is_above else below + 1
+            if below == 5:
+                is_open, ended = False, minute
+        elif is_above:
+            risings += 1
+            alerts += ended is None or minute - ended > 30
+            is_open, below = True, 0
     return alerts, risings

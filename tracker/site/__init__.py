@@ -1,10 +1,10 @@
 """The static site: pure functions from samples and statistics to pages."""
 
+from tracker.site.alerts import ALERTS_SHOWN
 from tracker.site.history import FOLDER, History, folder_of
 from tracker.site.markets import market_paths
 from tracker.site.pages import About, Feed, Figure, Status, Step
 from tracker.site.rendering import render
-from tracker.site.reports import ALERTS_SHOWN
 
 __all__ = [
     "ALERTS_SHOWN",

@@ -293,36 +293,6 @@ class MarketPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One change of an alert: what happened, the numbers that decided it, and why nobody was told, if nobody was."""
-
-    minute: datetime
-    name: str
-    exchange: str
-    href: str
-    event: str
-    what: str
-    why: str
-    untold: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AlertsPage:
-    """What is open, what happened and ended, what is silent, how mails fare, and how many series are in which state."""
-
-    frame: Frame
-    open: tuple[Alert, ...]
-    recent: tuple[Happening, ...]
-    more: int  # changes of the last 24 h that are not listed
-    ended: tuple[Alert, ...]
-    counts: tuple[tuple[State, int], ...]
-    rules: tuple[tuple[str, str], ...]  # name, and when it fires
-    silences: tuple[Silence, ...]
-    mails: tuple[Delivery, ...]
-    mail_configured: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Coverage:
     """How many of the expected samples of one exchange lie in the window, by hour (oldest first, 0 to 100 each)."""
 

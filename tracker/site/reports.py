@@ -1,4 +1,4 @@
-"""The pages about tracker itself: alerts, status, methodology, all markets by name."""
+"""The pages about tracker itself: status, methodology, all markets by name."""
 
 from __future__ import annotations
 
@@ -7,72 +7,26 @@ from itertools import groupby
 
 import numpy as np
 
-from tracker.alerts import Event, State, Transition
+from tracker.alerts import State
 from tracker.model import DAY, MINUTE, whole_hour
-from tracker.site import wording
 from tracker.site.content import Content
 from tracker.site.cost import cost
 from tracker.site.formats import count, plural
 from tracker.site.history import by_day
 from tracker.site.pages import (
-    AlertsPage,
     Coverage,
     DirectoryPage,
-    Happening,
     HistoryPage,
     Link,
     PlainPage,
     Proof,
     StatusPage,
 )
-from tracker.site.proof import alerts_sql, coverage_sql, directory_sql
+from tracker.site.proof import coverage_sql, directory_sql
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
 from tracker.site.strips import day_coverage
 
-SHOWN_ENDED = 200
-SHOWN_RECENT = 100
 SHOWN_PROBLEMS = 50
-ALERTS_SHOWN = 30 * DAY
-"""Alerts of so long before the minute are on the site."""
-
-
-def alerts_page(content: Content) -> AlertsPage:
-    """Give what is open, what happened and ended, what is silent, how mails fare, and how many are in which state."""
-    states = [content.state(series) for series in content.by_series]
-    opened = tuple(one for one in content.alerts if one.open)
-    description = f"{plural(len(opened), 'alert')} open." if opened else "No alert is open."
-    lately = [one for one in content.transitions if one.minute > content.minute - DAY]
-    return AlertsPage(
-        frame=content.frame(
-            "alerts.html",
-            "Alerts",
-            description,
-            proof=Proof(sql=alerts_sql(content.minute, ALERTS_SHOWN), objects=content.objects()),
-            downloads=(Link("JSON", "api/v1/alerts.json"),),
-        ),
-        open=opened,
-        recent=tuple(map(_happening, lately[: -SHOWN_RECENT - 1 : -1])),
-        more=max(0, len(lately) - SHOWN_RECENT),
-        ended=tuple(one for one in content.alerts if not one.open)[:SHOWN_ENDED],
-        counts=tuple((state, states.count(state)) for state in State),
-        rules=tuple((rule.name, wording.condition(rule)) for rule in content.rules),
-        silences=tuple(sorted(content.status.silences, key=lambda one: one.until, reverse=True)),
-        mails=content.status.mails,
-        mail_configured=content.status.mail_configured,
-    )
-
-
-def _happening(one: Transition) -> Happening:
-    return Happening(
-        minute=one.minute,
-        name=wording.name(one.series),
-        exchange=one.series.market.exchange,
-        href=wording.page(one.series.market),
-        event=one.event.value,
-        what=wording.news(one) if one.event is Event.FIRING else f"after {wording.lasted(one)}",
-        why="; ".join(f"{label.lower()} {text}" for label, text in wording.facts(one)),
-        untold="replayed" if one.would_have_fired else one.muted,
-    )
 
 
 def status_page(content: Content) -> StatusPage:

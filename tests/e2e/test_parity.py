@@ -134,6 +134,8 @@ def test_every_minute_page_and_mail_survives_a_killed_worker_and_a_killed_broker
     assert queues["alert"] == "alerts"
     assert queues["pending"] == "default"
 
+    assert "forgot the logs of 0 runs" in stack.tail("housekeeping")
+
     # links both ways: from a task to its object and page, from the page to its run
     done = next(run["dag_run_id"] for run in runs if run["state"] == "success")
     links = api(stack, f"/dags/track_prices/dagRuns/{quote(done)}/taskInstances/analyze/links")["extra_links"]

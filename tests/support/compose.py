@@ -248,6 +248,8 @@ class Stack:
             "--no-instructions",
         ]
         _must(initdb, options)
+        with (data / "postgresql.conf").open("a") as settings:
+            settings.write("unix_socket_directories = ''\n")  # its default folder belongs to Debian's own server
         for statement in (f"CREATE DATABASE {given['POSTGRES_DB']}", *self._init_scripts()):
             _must(
                 ["postgres", "--single", "-j", "-D", str(data), "postgres"], options, statement.replace("; ", ";\n\n")

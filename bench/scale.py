@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.set_ups import SetUp, exchange, processes, set_up_of, stack, told, wait
+from bench.set_ups import SetUp, exchange, set_up_of, stack, told, wait
 from tests.support.compose import Stack
 
 LATER = ["worker", "worker-alerts"]
@@ -94,7 +94,7 @@ def over(found: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def used(running: Stack) -> float:
-    return SetUp("", "", lambda: processes(running)).usage()["cpu"]
+    return SetUp("", "", running.processes).usage()["cpu"]
 
 
 def patch(one: SetUp, path: str, body: dict[str, Any]) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +18,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 
-from tests.support.compose import ROOT, Stack, dotenv, load
+from tests.support.compose import ROOT, Stack, running
 from tests.support.store import free_ports
 from tracker.service.processes import marked
 
@@ -126,53 +124,26 @@ def single(home: Path, given: dict[str, str], *, backfill: bool = True) -> Itera
 
 @contextmanager
 def stack(given: dict[str, str], leave_out: Sequence[str] = ()) -> Iterator[Stack]:
-    """Start the services of docker-compose.yml natively, but for some; give them."""
-    home = Path(tempfile.mkdtemp(prefix="tracker-bench-"))
-    home.chmod(0o755)  # PostgreSQL runs as a user of its own
-    example = dotenv((ROOT / ".env.example").read_text(encoding="utf-8"))
-    secrets = {name: f"{name.lower()}-{'x' * 64}" for name, value in example.items() if value.startswith("RANDOM")}
-    secrets["FERNET_KEY"] = "cAVwv-IMUSRI7eciTHwNaXJbPPfEIEVaK8HqVWXETVA="
-    compose = load(example | secrets | given)
-    for one in compose["services"].values():
-        if one["image"].startswith("tracker:"):
-            one.setdefault("environment", {})[BUNDLES] = bundles("/opt/tracker")
-    mailbox = ["tracker", "mailbox", "--smtp-port=1025", "--http-port=8025", "--folder=/opt/airflow/mails"]
-    running = Stack(home, compose, outside={"mailpit": mailbox}, secrets=set(secrets.values()))
-    try:
-        running.run([name for name in compose["services"] if name not in leave_out])
-        yield running
-    finally:
-        running.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    """Start the services of docker-compose.yml natively, but for some, with the yardstick's DAG beside ours."""
+    with running(given, leave_out=leave_out, told={BUNDLES: bundles("/opt/tracker")}) as one:
+        yield one
 
 
 @contextmanager
 def celery(given: dict[str, str]) -> Iterator[SetUp]:
     """Run the services of docker-compose.yml, after a day of history."""
-    with stack(given, leave_out=["simulator", "mailpit"]) as running:
-        running.once("worker", ["tracker", "backfill"])
-        yield set_up_of(running)
+    with stack(given, leave_out=["simulator", "mailpit"]) as services:
+        services.once("worker", ["tracker", "backfill"])
+        yield set_up_of(services)
 
 
-def set_up_of(running: Stack) -> SetUp:
-    """Look at a stack as a SetUp, logged in as its admin."""
-    airflow = f"http://127.0.0.1:{running.port('api-server', 8080)}"
-    one = SetUp(f"http://127.0.0.1:{running.port('web', 8000)}", airflow, lambda: processes(running), running.look)
-    password = json.loads(running.compose["configs"]["passwords"]["content"])["admin"]
-    token = one.api("/auth/token", {"username": "admin", "password": password})["access_token"]
+def set_up_of(services: Stack) -> SetUp:
+    """Look at a stack as a SetUp, logged in as its admin; without `web` there are no pages to read."""
+    airflow = f"http://127.0.0.1:{services.port('api-server', 8080)}"
+    one = SetUp(f"http://127.0.0.1:{services.port('web', 8000)}", airflow, services.processes, services.look)
+    token = one.api("/auth/token", {"username": "admin", "password": services.password})["access_token"]
     one.headers["Authorization"] = f"Bearer {token}"
     return one
-
-
-def processes(running: Stack) -> list[psutil.Process]:
-    """Find every process of a stack: each service leads a session."""
-    sessions = {one.running.pid for one in running.running.values() if one.running}
-    found = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if os.getsid(one.pid) in sessions:
-                found.append(one)
-    return found
 
 
 def wait(what: Callable[[], Any], look: Callable[[], None], seconds: float = 300.0) -> Any:

@@ -4,16 +4,12 @@ In between the only worker and the broker are killed, as by the kernel, and star
 """
 
 import json
-import os
 import re
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,15 +17,12 @@ import psutil
 import pytest
 import requests
 
-from tests.support.compose import ROOT, Stack, dotenv, load
+from tests.support.compose import Stack, running
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("parity")]
 
 MARKETS = ["BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD"]
 JUMP = "spike;market=SOL-USD;after=2;for=3"
-MAILBOX = ["tracker", "mailbox", "--smtp-port=1025", "--http-port=8025", "--folder=/opt/airflow/mails"]
-"""Stands in for Mailpit, the one image whose program no package brings here."""
-
 CHANGED = {
     "TRACKER_STORE_URL": "s3://store/prices",  # a prefix, as many have
     "SIMULATOR_FAULTS": JUMP,
@@ -37,24 +30,13 @@ CHANGED = {
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    home = Path(tempfile.mkdtemp(prefix="tracker-parity-"))
-    home.chmod(0o755)  # PostgreSQL runs as a user of its own
-    watched = home / "metrics.json"
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    watched = tmp_path_factory.mktemp("parity") / "metrics.json"
     watched.write_text(json.dumps({"markets": {"coinbase": MARKETS}, "metrics": ["price", "volume_24h"]}))
-    secrets = {"ADMIN_PASSWORD": "let-admin-in", "FERNET_KEY": "cAVwv-IMUSRI7eciTHwNaXJbPPfEIEVaK8HqVWXETVA="}
-    example = dotenv((ROOT / ".env.example").read_text(encoding="utf-8"))
-    made_up = {name: f"{name.lower()}-{'x' * 64}" for name, value in example.items() if value.startswith("RANDOM")}
-    given = example | made_up | secrets | CHANGED | {"TRACKER_METRICS": str(watched)}
-    one = Stack(home, load(given), outside={"mailpit": MAILBOX}, secrets=set((made_up | secrets).values()))
-    try:
-        one.run(one.compose["services"])
+    with running(CHANGED | {"TRACKER_METRICS": str(watched)}) as one:
         one.once("worker", ["tracker", "backfill"])
         one.wait(lambda: site(one, "/").status_code == 200, "the first index")
         yield one
-    finally:
-        one.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def site(stack: Stack, path: str) -> requests.Response:
@@ -79,7 +61,7 @@ def api(stack: Stack, path: str) -> Any:
 def asked(stack: Stack, path: str) -> requests.Response:
     """Ask the API server as its admin."""
     root = f"http://127.0.0.1:{stack.port('api-server', 8080)}"
-    login = {"username": "admin", "password": "let-admin-in"}
+    login = {"username": "admin", "password": stack.password}
     token = requests.post(f"{root}/auth/token", json=login, timeout=30).json()["access_token"]
     return requests.get(f"{root}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
@@ -173,12 +155,7 @@ def test_strangers_may_read_the_site_and_nothing_else(stack: Stack) -> None:
 
 
 def test_everything_listens_where_the_file_says_and_no_command_line_shows_a_secret(stack: Stack) -> None:
-    sessions = {one.running.pid for one in stack.running.values() if one.running}
-    ours = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if os.getsid(one.pid) in sessions:
-                ours.append(one)
+    ours = stack.processes()
     for one in ours:
         with suppress(psutil.Error):
             assert not [secret for secret in stack.secrets if secret in " ".join(one.cmdline())]

@@ -6,6 +6,7 @@ changed: what a service is not given in the file it does not get here either (th
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,9 +15,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from base64 import urlsafe_b64encode
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -293,6 +296,21 @@ class Stack:
             time.sleep(0.3)
         return found
 
+    def processes(self) -> list[psutil.Process]:
+        """Find every process of the services: each leads a session."""
+        sessions = {one.running.pid for one in self.running.values() if one.running}
+        found = []
+        for one in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if os.getsid(one.pid) in sessions:
+                    found.append(one)
+        return found
+
+    @property
+    def password(self) -> str:
+        """The password of `admin`."""
+        return str(json.loads(self.compose["configs"]["passwords"]["content"])["admin"])
+
     def tail(self, name: str, lines: int = 12) -> str:
         return "\n".join(self.running[name].log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -309,6 +327,37 @@ class Stack:
                 with suppress(subprocess.TimeoutExpired):
                     one.running.wait(timeout=3)
                 one.kill()
+
+
+MAILBOX = ["tracker", "mailbox", "--smtp-port=1025", "--http-port=8025", "--folder=/opt/airflow/mails"]
+"""Stands in for Mailpit, the one image whose program no package brings here."""
+
+
+@contextmanager
+def running(
+    given: Mapping[str, str], *, leave_out: Collection[str] = (), told: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """Start the services in a home of their own, stop them and remove it at the end.
+
+    The settings are those of .env.example, made-up secrets for its RANDOM ones, and `given` above both; `told` is added
+    to the environment of our own services.
+    """
+    home = Path(tempfile.mkdtemp(prefix="tracker-compose-"))
+    home.chmod(0o755)  # PostgreSQL runs as a user of its own
+    example = dotenv((ROOT / ".env.example").read_text(encoding="utf-8"))
+    secrets = {name: f"{name.lower()}-{'x' * 64}" for name, value in example.items() if value.startswith("RANDOM")}
+    secrets["FERNET_KEY"] = urlsafe_b64encode(b"x" * 32).decode()
+    compose = load(example | secrets | dict(given))
+    for one in compose["services"].values():
+        if one["image"].startswith("tracker:"):
+            one.setdefault("environment", {}).update(told or {})
+    stack = Stack(home, compose, outside={"mailpit": MAILBOX}, secrets=set(secrets.values()))
+    try:
+        stack.run([name for name in compose["services"] if name not in leave_out])
+        yield stack
+    finally:
+        stack.stop()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 _POSTGRES = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)[:1]]

@@ -62,7 +62,7 @@ def compared(one: SetUp, home: Path, days: int) -> int:
 
 def timed(one: SetUp, home: Path, what: str, start: Callable[[], None]) -> int:
     """Start a backfill, wait for its end, print what it did; give how many stored objects changed or came."""
-    wait(lambda: not active(one), one.look)
+    wait(lambda: not active(one) and closed(one), one.look)
     before, began = digests(home), time.monotonic()
     start()
     wait(lambda: not active(one), one.look, 1800)
@@ -77,6 +77,12 @@ def active(one: SetUp) -> int:
     """Count the runs of load_history that are not over."""
     runs = one.api("/api/v2/dags/load_history/dagRuns?state=queued&state=running&limit=1")
     return 1 if runs is None else int(runs["total_entries"])
+
+
+def closed(one: SetUp) -> bool:
+    """Say whether every backfill is marked as complete, up to half a minute after its last run."""
+    found = one.api("/api/v2/backfills?dag_id=load_history")
+    return found is not None and all(each["completed_at"] for each in found["backfills"])
 
 
 def command_line(home: Path, *span: str) -> None:

@@ -20,7 +20,7 @@ from tracker.sources.http import CLOCKS_APART, Answer
 log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII).fullmatch
-_PLAIN = re.compile(r"(?:\d+(?:\.\d*)?(?:,|\Z))*", re.ASCII).fullmatch
+_PLAIN = b"0123456789.,"
 
 
 def number(value: Any) -> float | None:
@@ -131,13 +131,18 @@ def candles(market: Market, rows: Any, places: tuple[int, int, int, int, int, in
 def numbers(values: Sequence[Any]) -> Floats:
     """Read a column of numbers as `number` does, NaN for None. Most columns are plain, and read at once."""
     kinds = set(map(type, values))
-    if kinds <= {float, int} or (kinds == {str} and _PLAIN(",".join(values))):
+    if kinds <= {float, int} or (kinds == {str} and _are_plain(",".join(values))):
         with suppress(ValueError, OverflowError):  # a comma in a string; a whole number larger than any float
             found = np.fromiter(map(float, values), np.float64, len(values))
             found[~np.isfinite(found)] = np.nan
             return found
     read = map(number, values)
     return np.array([np.nan if one is None else one for one in read], np.float64)
+
+
+def _are_plain(joined: str) -> bool:
+    """Say whether only digits and points stand between the commas, a digit first: `float` reads it right, or fails."""
+    return joined.isascii() and not joined.encode().translate(None, _PLAIN) and ",." not in f",{joined}"
 
 
 def finished(parts: Iterable[Candles], market: Market, start: datetime, end: datetime) -> Candles:

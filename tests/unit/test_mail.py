@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from tests.support.transitions import fired, resolved, series
 from tests.support.windows import T0
-from tracker.alerts import AlertRule, Batch, Event, Severity
+from tracker.alerts import AlertRule, Batch, Comparison, Event, Kind, Severity, load_silences
+from tracker.alerts.values import MassRise, feed_of
 from tracker.mail import compose
+from tracker.mail.sparkline import sparkline
 from tracker.model import MINUTE, Market, Metric, Series
 
 SENDER = "tracker <tracker@example.com>"
@@ -157,6 +159,68 @@ def test_the_html_loads_nothing_and_links_only_where_it_says():
     assert not re.search(r"<(img|script|link|iframe|object|form)\b|url\(|@import|src=", html)
     _text, html = parts(compose(batch(FIRED), None, SENDER))
     assert "href=" not in html
+
+
+def test_a_mail_draws_the_hour_before_in_both_parts():
+    hour = (*[0.0000042] * 40, *[None] * 4, *[0.0000042] * 16, 0.00001431)
+    text, html = parts(compose(batch(FIRED, charts={FIRED.id: hour}), SITE, SENDER))
+    assert "  ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃··▃▃▃▃▃▃▃▃█" in text
+    assert "the hour before, 0.0000042 to 0.00001431" in text
+    assert html.count("<i style=") == 29  # of 31 columns, two without a sample
+    assert 'class="last"><i style="height:36px">' in html
+
+
+def test_a_spike_of_one_minute_is_seen_in_the_chart_and_a_steady_price_is_level():
+    assert sparkline([*[1.0] * 31, 9.0, *[1.0] * 29], str).text.count("█") == 1
+    assert set(sparkline([7.0] * 61, str).heights) == {4}
+    assert set(sparkline([100.0, 101.0] * 30, str).text) <= set("▁▂█")
+    assert sparkline([None] * 60 + [1.0], str) is None
+
+
+def test_a_rise_of_a_whole_exchange_is_told_as_one():
+    rose = [fired(series(f"C{index}"), ratio=4 + index) for index in range(30)]
+    other = fired(Series(Market("kraken", "BTC", "EUR"), Metric.PRICE))
+    mail = batch(*rose, other, mass=(MassRise("price-3x", "coinbase", 30, 40),))
+    text, _html = parts(compose(mail, SITE, SENDER))
+    assert "! Check the source first: 30 of 40 series of coinbase did this in one minute (price-3x)." in text
+    assert re.findall(r"FIRED: (\S+)", text) == ["C29/USD", "C28/USD", "C27/USD", "BTC/EUR"]
+    assert "and 27 more" in text
+
+
+def test_a_feed_that_is_down_comes_first_and_leads_to_the_status_page():
+    down = replace(fired(feed_of("kraken", Metric.PRICE)), kind=Kind.FEED_DOWN, latest=3.0, base=3.0, window=3)
+    message = compose(batch(FIRED, down), SITE, SENDER)
+    text, html = parts(message)
+    assert message["Subject"] == "[tracker] 2 alerts, first kraken feed is down: no data for 3 min"
+    assert text.index("kraken feed") < text.index("ENG/BTC")
+    assert 'href="https://markets.example.com/status.html"' in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"kind": Kind.CHANGE_PERCENT, "limit": "-10", "comparison": Comparison.BELOW, "window": 30},
+            "−15.00 % in 30 min",
+        ),
+        ({"kind": Kind.THRESHOLD, "limit": "100", "comparison": Comparison.AT_MOST}, "85.0000, at most 100"),
+        ({"kind": Kind.NO_DATA, "latest": 3.0, "base": 3.0, "window": 3}, "has no data for 3 min"),
+        ({"limit": "0.9", "comparison": Comparison.BELOW}, "0.85× its 1 h mean"),
+    ],
+)
+def test_each_kind_of_rule_has_its_words(changes, says):
+    one = replace(fired(ratio=0.85, mean=100.0), **changes)
+    message = compose(batch(one), SITE, SENDER)
+    assert message["Subject"] == f"[tracker] BTC/USD price {says}"
+
+
+def test_a_mail_says_how_to_hear_no_more_of_it():
+    text, _html = parts(compose(batch(FIRED), SITE, SENDER))
+    lines = [line.strip() for line in text.splitlines()]
+    first = lines.index("[[silence]]")
+    (silence,) = load_silences("\n".join(lines[first : first + 5]), "silences.toml", ["price-3x"])
+    assert silence.covers(FIRED)
+    assert not silence.covers(fired(series("XRP")))
 
 
 NASTY = st.text(

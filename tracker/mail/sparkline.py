@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 COLUMNS = 31
 """The hour up to the alert in steps of 2 minutes; the last column is the minute of the alert alone."""
@@ -28,7 +29,7 @@ class Sparkline:
 def sparkline(values: Sequence[float | None], write: Callable[[float], str]) -> Sparkline | None:
     """Draw the values of an hour, one a minute, oldest first; None with fewer than two.
 
-    Each column shows the value farthest from the middle of all, so that a spike of one minute is seen. The scale
+    Each column shows the value farthest from the median of all, so that a spike of one minute is seen. The scale
     begins at 0 where the values span a wide range, else a little below the lowest: a steady price is a level line.
 
     >>> sparkline([1.0] * 60 + [4.0], str).text
@@ -38,7 +39,7 @@ def sparkline(values: Sequence[float | None], write: Callable[[float], str]) -> 
     if len(there) < 2:
         return None
     low, high = min(there), max(there)
-    columns = [_farthest(part, (low + high) / 2) for part in _parts(values)]
+    columns = [_farthest(part, median(there)) for part in _parts(values)]
     foot = 0.0 if high >= 2 * low or high == low else low - _FLOOR * (high - low)
     shares = [None if one is None else (one - foot) / (high - foot) if high > foot else _FLOOR for one in columns]
     return Sparkline(

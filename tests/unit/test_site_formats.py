@@ -166,3 +166,17 @@ def test_times_are_utc_whatever_zone_they_come_in():
 def test_a_length_of_time_has_two_units_at_most():
     said = [formats.duration(timedelta(minutes=m)).replace(NO_BREAK, " ") for m in (0, 59, 60, 1439, 1440, 10_000)]
     assert said == ["0 min", "59 min", "1 h 0 min", "23 h 59 min", "1 d 0 h", "6 d 22 h"]
+
+
+@given(
+    st.one_of(
+        st.floats(1e-5, 1e16),
+        st.decimals("0.0001", "99999999", places=8).map(float),
+        st.integers(1, 10**7).map(lambda n: (n * 10 + 5) / 10**5),
+        st.sampled_from([0.0, 0.99999999, 9.999995, 999.9995, 1.0000005, 0.00099995, 123456.75, 2.5, 1e15]),
+    ),
+    st.sampled_from([(6, 2), (4, 0), (3, 0)]),
+)
+def test_writing_numbers_quickly_gives_the_digits_of_writing_them_carefully(value, form):
+    digits, at_least = form
+    assert formats.significant(value, digits, at_least) == formats._carefully(value, digits, at_least)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -286,6 +287,7 @@ def _tick(value: Decimal, step: Decimal, short: bool) -> str:
     return f"{value:,.{decimals}f}" + (f"{NO_BREAK}{letter}" if letter else "")
 
 
+@lru_cache(maxsize=1)
 def _x_ticks(minute: datetime) -> tuple[Tick, ...]:
     """Mark every third UTC hour; midnight carries its date."""
     start = minute - timedelta(minutes=DAY_MINUTES)

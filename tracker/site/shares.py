@@ -30,7 +30,7 @@ SHARE = 500
 def market_files(content: Content, due: Collection[Market] | None) -> dict[str, bytes]:
     """Give the page and the files of each market of `due` (None: of all); the bytes do not depend on the sharing."""
     wanted = sorted(by_rank(content) if due is None else due)
-    shares = max(1, min(len(os.sched_getaffinity(0)), len(wanted) // SHARE))
+    shares = max(1, min(os.cpu_count() or 1, len(wanted) // SHARE))
     size = -(-len(wanted) // shares)
     own, *others = [frozenset(wanted[n * size : (n + 1) * size]) for n in range(shares)]
     with ThreadPoolExecutor(max(1, len(others))) as pool:

@@ -40,7 +40,7 @@ def sparkline(values: Sequence[float | None], write: Callable[[float], str]) -> 
         return None
     low, high = min(there), max(there)
     columns = [_farthest(part, median(there)) for part in _parts(values)]
-    foot = 0.0 if high >= 2 * low or high == low else low - _FLOOR * (high - low)
+    foot = 0.0 if high >= 2 * low else low - _FLOOR * (high - low)
     shares = [None if one is None else (one - foot) / (high - foot) if high > foot else _FLOOR for one in columns]
     return Sparkline(
         heights=tuple(0 if one is None else max(2, round(one * HEIGHT)) for one in shares),

@@ -358,7 +358,9 @@ def shoot(what, home, running, server, kills, chance) -> None:  # noqa: PLR0917
         running["up"].kill()
         running["up"].wait()
         time.sleep(8)  # its children end themselves
-        running["start"]()
+        while running["up"].poll() is not None:  # as long as they have not ended it refuses to begin
+            running["start"]()
+            time.sleep(5)
         kills[what] += 1
     elif what in PARTS and (found := of(home, what)):
         with suppress(psutil.Error):

@@ -108,7 +108,7 @@ def test_every_minute_page_and_mail_survives_a_killed_worker_and_a_killed_broker
     assert len(mails(stack)) == 1
     assert "sol-usd" in site(stack, "/alerts.html").text
     runs = api(stack, "/dags/track_prices/dagRuns?limit=100")["dag_runs"]
-    assert sum(run["state"] == "success" for run in runs) >= 3
+    assert sum(run["state"] == "success" for run in runs) >= 2
     queues = {
         one["task_id"]: one["queue"]
         for one in api(stack, "/dags/deliver_alerts/dagRuns/~/taskInstances")["task_instances"]

@@ -145,8 +145,8 @@ class Stack:
 
     def _container(self, service: str) -> dict[str, str]:
         """Give the folders and files of a container, and where they lie here."""
-        home = str(self.home)  # maps to itself: it lies under /tmp
-        places = {"/opt/tracker": str(ROOT), "/opt/airflow": f"{home}/{service}", "/tmp": f"{home}/tmp", home: home}
+        home = str(self.home)  # maps to itself: what was translated once stays
+        places = {"/opt/tracker": str(ROOT), "/opt/airflow": f"{home}/{service}", home: home}
         for volume in self.service(service).get("volumes", []):
             name, target = volume.split(":")[:2]
             places[target] = str(ROOT / name if name.startswith("./") else self.home / "volumes" / name)
@@ -226,7 +226,8 @@ class Stack:
             text = source.get("content") or (ROOT / source["file"]).read_text(encoding="utf-8")
             place = Path(self._container(service)[config["target"]])
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(self.translated(service, text), encoding="utf-8")
+            here = text.replace("/tmp/", f"{self.home}/tmp/")  # a container's own; in an environment it may be ours
+            place.write_text(self.translated(service, here), encoding="utf-8")
 
     def _prepare_postgres(self) -> dict[str, Any]:
         """Do what the image's entrypoint does: make the cluster, the database and what initdb.d asks for."""

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.support import site
-from tests.support.browser import browser, serve  # noqa: F401  a fixture
+from tests.support.browser import serve
 from tests.support.site import NOW
 from tracker.model import DAY, HOUR, Usage, iso
 from tracker.site import History
@@ -34,7 +34,7 @@ def address(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "after"), [(1280, 25), (320, 600)])
-def test_axe_finds_nothing(browser: Browser, address: str, scheme, width, after):  # noqa: F811
+def test_axe_finds_nothing(browser: Browser, address: str, scheme, width, after):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page, axe = context.new_page(), Axe()
     page.clock.install(time=iso(NOW + timedelta(seconds=after)))

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support import site
-from tests.support.browser import browser, serve  # noqa: F401  a fixture
+from tests.support.browser import serve
 from tests.support.site import NOW
 from tracker.model import Metric, iso
 from tracker.site import History
@@ -34,7 +34,7 @@ def address(folder):
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str):  # noqa: F811
+def open_page(browser: Browser, address: str):
     """Give a function that opens a page of the site, at a time of our choice; faults in its script fail the test."""
     contexts, faults = [], []
 
@@ -215,7 +215,7 @@ def test_live_swaps_in_the_next_minute_and_keeps_filter_and_sort(open_page, addr
     assert markets(page) == ["BTC-USD"]
 
 
-def test_live_leaves_the_old_content_when_the_site_does_not_answer(browser, folder):  # noqa: F811
+def test_live_leaves_the_old_content_when_the_site_does_not_answer(browser, folder):
     context = browser.new_context()
     page = context.new_page()
     page.clock.install(time=iso(NOW))
@@ -343,7 +343,7 @@ def test_every_control_has_a_name_and_is_large_enough_to_touch(open_page):
         assert box["height"] >= 24, control.inner_text()
 
 
-def test_inside_a_sandboxed_frame_the_page_still_works(browser, address):  # noqa: F811
+def test_inside_a_sandboxed_frame_the_page_still_works(browser, address):
     context = browser.new_context()
     page = context.new_page()
     page.set_content(f'<iframe sandbox="allow-scripts" src="{address}index.html" width=1200 height=600></iframe>')

@@ -22,7 +22,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support import airflow_ui
-from tests.support.browser import browser  # noqa: F401  a fixture
 from tests.support.docs import documented
 from tracker.model import DAY
 from tracker.pipeline.figures import FIGURES
@@ -161,13 +160,13 @@ def service(tmp_path: Path) -> Iterator[Service]:
     one.statsd.close()
 
 
-def page(browser: Browser) -> Page:  # noqa: F811
+def page(browser: Browser) -> Page:
     return browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
 
 
 def test_the_demo_runs_survives_kills_and_stops_without_a_trace(
     service: Service,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     fetching = service.wait(service.fetching)
     fetching.kill()

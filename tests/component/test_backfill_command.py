@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,8 +97,8 @@ def test_a_range_that_has_not_begun_is_refused_with_a_sentence(tmp_path: Path, n
 def test_ctrl_c_ends_all_exchanges_at_once(tmp_path: Path, now: datetime) -> None:
     with running(now=now, faults="slow;seconds=0.1;path=candles,slow;seconds=0.1;path=OHLC") as exchange:
         arguments, env = command(exchange, tmp_path, "--start", iso(whole_hour(now) - timedelta(days=30)))
-        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
-        process = subprocess.Popen(arguments, env=env, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+        hearing = ["env", "--default-signal=INT", *arguments]  # what runs in the background would ignore it
+        process = subprocess.Popen(hearing, env=env, stderr=subprocess.PIPE, text=True)
         while not any("candles" in one for one in list(exchange.requests)):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

@@ -155,7 +155,8 @@ def month(days: int = 30, count: int = 100, *, live: bool = False) -> int:
                 rows = table(values, begin + HOUR - MINUTE, metrics=2)
                 store.write_candles(begin, "coinbase", rows)
                 store.seal(begin)
-                kept[begin] = rows
+                if live:
+                    kept[begin] = rows
         end = START + days * DAY - MINUTE
         text = '{"markets": {"coinbase": ["*-USD"]}, "metrics": ["price", "volume_24h"]}'
         pipeline = Pipeline(

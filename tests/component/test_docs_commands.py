@@ -84,6 +84,7 @@ def script(page: Path, mail_port: int) -> str:
     """Turn a page's blocks into one script: free ports for fixed ones, an hour of history for months of it."""
     text = shell(page).replace(MAIL, f"smtp://127.0.0.1:{mail_port}/?disable_ssl=true&disable_tls=true")
     text = re.sub(r"(?<=--start )\S+", "$(date --utc --date '1 hour ago' +%FT%H:%MZ)", text)
+    text = re.sub(r"(?<=--end )\S+", "$(date --utc +%FT%H:%MZ)", text)
     for number, port in zip(("8083", "8084", "8085"), free_ports(3), strict=True):
         text = re.sub(rf"(?<=[ :=]){number}\b", str(port), text)
     text = FOR_EVER.sub(lambda found: f"{PARSE} {found[1]}{found[2]}", text)

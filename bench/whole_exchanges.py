@@ -1,4 +1,4 @@
-"""One minute of every market of three exchanges of their real size: calls, seconds, memory.
+"""One minute of every market of three exchanges of their real size: calls and seconds.
 
 `python -m bench.whole_exchanges [--minutes 3]` runs `tracker fetch` in a fresh process at each minute, against
 simulated exchanges that list 800, 1,100 and 1,500 markets. The first minute also asks for the listings; the others are
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=int, default=3)
     options = parser.parse_args(arguments)
     wrong = 0
-    print(f"{'minute':>8}{'markets':>9}{'samples':>9}{'calls':>22}{'seconds':>9}{'CPU s':>7}{'peak MiB':>10}")
+    print(f"{'minute':>8}{'markets':>9}{'samples':>9}{'calls':>22}{'seconds':>9}{'CPU s':>7}")
     with tempfile.TemporaryDirectory() as name, running(now=datetime.now(UTC), many=True) as exchange:
         folder = Path(name)
         env = settings(folder, exchange.url, "coinbase", ["*"]) | {"TRACKER_PACE": "on"}  # it keeps Kraken's names too
@@ -48,10 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             feeds = json.loads(report.read_text())["feeds"]
             markets, rows = (sum(one[key] for one in feeds) for key in ("markets", "rows"))
             told = " ".join(f"{exchange_[0]}{count}" for exchange_, count in sorted(calls.items()))
-            print(
-                f"{minute:%H:%M}".rjust(8)
-                + f"{markets:>9}{rows:>9}{told:>22}{ran.seconds:>9.2f}{ran.cpu:>7.2f}{ran.peak:>10.0f}"
-            )
+            print(f"{minute:%H:%M}".rjust(8) + f"{markets:>9}{rows:>9}{told:>22}{ran.seconds:>9.2f}{ran.cpu:>7.2f}")
             wrong += turn > 0 and set(calls.values()) != {1}
     return 1 if wrong else 0
 

@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
                     **writers(minute, folder, "minute"),
                 },
                 "an hour (ours: a seal)": {"ours": sealing(store), **writers(hour, folder, "hour")},
-                "a late minute, sealed": {"ours": partial(store.write_minute, NOON, "coinbase", minute)},
+                "the same minute again": {"ours": partial(store.write_minute, NOON, "coinbase", minute)},
             }
             for what, works in rows.items():
                 found = timed(works, options.runs)

@@ -28,11 +28,10 @@ EXCHANGES = ("coinbase", "kraken", "binance")
 
 @dataclass(frozen=True)
 class Ran:
-    """A process that is over: wall and CPU seconds, and the most memory it held (MiB)."""
+    """A process that is over: wall and CPU seconds."""
 
     seconds: float
     cpu: float
-    peak: float
     output: str
 
 
@@ -99,7 +98,7 @@ def run(command: Sequence[str], env: dict[str, str]) -> Ran:
         text = output.read()
     if process.returncode:
         sys.exit(f"{' '.join(command)}\n{text}")
-    return Ran(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
+    return Ran(seconds, used.ru_utime + used.ru_stime, text)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -144,12 +144,12 @@ def compare(exchange: str, url: str, folder: Path, options: argparse.Namespace) 
     requests = requests_of(exchange, pairs, start, end)
     seconds, size = min(raw(url, requests) for _ in range(3))
     print(f"\n{exchange}: {len(pairs)} markets, {hours} h to {iso(end)}, {options.latency:g} ms an answer")
-    print(f"{'':<18}{'rows':>9}{'seconds':>9}{'rows/s':>9}{'CPU s':>8}{'peak MiB':>10}{'x ccxt':>8}")
+    print(f"{'':<18}{'rows':>9}{'seconds':>9}{'rows/s':>9}{'CPU s':>8}{'x ccxt':>8}")
     base = statistics.median(one.seconds for one in found["ccxt script"]) / counts["ccxt script"]
     for name, runs in found.items():
-        wall, cpu, peak = (statistics.median(getattr(one, key) for one in runs) for key in ("seconds", "cpu", "peak"))
+        wall, cpu = (statistics.median(getattr(one, key) for one in runs) for key in ("seconds", "cpu"))
         rate = counts[name] / wall
-        print(f"{name:<18}{counts[name]:>9}{wall:>9.2f}{rate:>9.0f}{cpu:>8.2f}{peak:>10.0f}{rate * base:>8.1f}")
+        print(f"{name:<18}{counts[name]:>9}{wall:>9.2f}{rate:>9.0f}{cpu:>8.2f}{rate * base:>8.1f}")
     megabytes = size / 2**20
     print(f"{'raw':<18}{len(requests):>5} req{seconds:>9.2f}{megabytes / seconds:>7.1f} MiB/s, {megabytes:.1f} MiB")
 

@@ -121,7 +121,7 @@ def test_small_markets_spike_above_three_times_their_hour_about_every_ten_minute
                 found += rows.close[index - 1] < 2 * rows.close[hour].min()
                 jumped.add(market.pair)
     assert 100 <= found <= 160  # one in 12 minutes
-    assert 12 <= len(jumped) <= 24
+    assert 6 <= len(jumped) <= 12
     assert "BTC-USD" not in jumped
 
 

@@ -27,7 +27,7 @@ _WAVES = (2, 4, 8, 16, 32, 64, 128)  # days
 _CLUSTER = 45  # minutes from one knot of the volatility's own walk to the next
 _SLOT = {"coinbase": 12}
 """Minutes for each of which one small market of the exchange spikes; others take an hour."""
-_WILD = 12
+_WILD = 6
 _SMALL = 3e6  # dollars a day
 
 
@@ -161,7 +161,7 @@ class MadeUp:
     def spikes(self, exchange: str, market: Listed, day: int) -> list[tuple[int, int, float]]:
         """Give the spikes of a day: first minute of the day, how many minutes (1 to 3), how many times the price.
 
-        Each slot has one. A dozen small markets of the exchange take turns for a day, others the next: most stay calm.
+        Each slot has one. A few small markets of the exchange take turns for a day, others the next: most stay calm.
         """
         wild = self._wild(exchange, day)
         if market.pair not in wild:

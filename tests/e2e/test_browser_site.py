@@ -284,6 +284,11 @@ def test_the_ranking_never_pushes_the_page_sideways(open_page):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_all_columns_of_the_price_ranking_fit_a_laptop(open_page):
+    page = open_page("index.html", viewport={"width": 1280, "height": 800})
+    assert page.locator(".rank").evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+
+
 def test_the_head_of_a_table_that_fits_stays_in_sight(open_page):
     page = open_page("index.html", viewport={"width": 1600, "height": 600})
     page.mouse.wheel(0, 900)

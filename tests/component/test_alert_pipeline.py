@@ -59,6 +59,18 @@ def test_a_jump_in_a_standstill_that_candles_filled_meanwhile_is_history_and_mai
     assert world.pipeline.pending() == []
 
 
+def test_a_minute_that_a_load_met_before_it_was_evaluated_live_is_told_once(world):
+    for minute in (NOON + 2 * MINUTE, NOON + 3 * MINUTE):
+        jump(world, minute)
+    world.now = NOON + 2 * MINUTE + timedelta(seconds=3)
+    world.pipeline.load(NOON, NOON + 2 * MINUTE)
+    assert log(world, would_have_fired=True) == [("price-3x", "firing", NOON + 2 * MINUTE)]
+    world.minute(NOON + 2 * MINUTE)
+    world.minute(NOON + 3 * MINUTE)
+    assert log(world) == [("price-3x", "firing", NOON + 2 * MINUTE)]
+    assert len(world.pipeline.pending()) == 1
+
+
 def test_killed_between_recording_and_queueing_no_mail_is_lost(world):
     world.minute(NOON + MINUTE)
     jump(world, NOON + 2 * MINUTE)

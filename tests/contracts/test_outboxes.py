@@ -52,6 +52,14 @@ def test_the_past_is_recorded_as_would_have_fired(outbox):
     assert [one.would_have_fired for one in outbox.transitions(at(-1), at(0))] == [True, False]
 
 
+def test_what_would_have_fired_is_told_when_its_minute_is_evaluated_live_and_stays_told(outbox):
+    outbox.record([fired()], live=False)
+    assert outbox.record([fired()]) == 1
+    assert outbox.record([fired()]) == 0
+    assert outbox.record([fired()], live=False) == 0
+    assert [one.would_have_fired for one in outbox.transitions(at(-1), at(0))] == [False]
+
+
 def test_one_mail_per_recipient_and_minute(outbox):
     assert queue(outbox, [fired(), fired(ETH)], [ANN, BOB, ANN], run_url="http://airflow/run") == 4
     batches = waiting(outbox)

@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import count, groupby
@@ -50,8 +50,8 @@ class ObjectOutbox:
     def record(self, transitions: Sequence[Transition], *, live: bool = True) -> int:
         """Append the transitions that are not there yet; say how many were new.
 
-        What was recorded stays as it was told, also when a repair later gives other numbers. Not `live` means
-        recorded from the past: it would have fired.
+        What was told stays as it was told, also when a repair later gives other numbers. Not `live` means recorded
+        from the past: it would have fired. When its minute is then evaluated live it is new, and told.
         """
         new = 0
         for day, group in groupby(sorted(transitions, key=lambda one: one.minute), key=lambda one: one.minute.date()):
@@ -62,8 +62,9 @@ class ObjectOutbox:
         added: list[Transition] = []
 
         def change(old: bytes | None) -> bytes | None:
-            there = {one.id for one in rows.read_log(old, _log(day))}
-            added[:] = [one for one in {one.id: one for one in transitions}.values() if one.id not in there]
+            there = {one.id: one for one in _told_last(rows.read_log(old, _log(day)))}
+            fresh = {one.id: one for one in transitions}.values()
+            added[:] = [one for one in fresh if one.id not in there or _is_told_now(there[one.id], one)]
             lines = "".join(json.dumps(rows.row(one), allow_nan=False) + "\n" for one in added)
             return (old or b"") + lines.encode() if added else None
 
@@ -79,7 +80,8 @@ class ObjectOutbox:
         found = [
             one for path in logs for one in rows.read_log(self._objects.get(path), path) if start < one.minute <= end
         ]
-        return sorted(found, key=lambda one: (one.minute, one.rule, one.series, one.event.value))
+        known = {one.id: one for one in _told_last(found)}
+        return sorted(known.values(), key=lambda one: (one.minute, one.rule, one.series, one.event.value))
 
     # the mails -------------------------------------------------------------------------------
 
@@ -241,3 +243,12 @@ def _days(start: datetime, end: datetime) -> Iterator[date]:
     while day <= end.date():
         yield day
         day += DAY
+
+
+def _told_last(transitions: Iterable[Transition]) -> list[Transition]:
+    """Put what was told behind what would have fired: of two lines for one transition the told one counts."""
+    return sorted(transitions, key=lambda one: not one.would_have_fired)
+
+
+def _is_told_now(before: Transition, now: Transition) -> bool:
+    return before.would_have_fired and not now.would_have_fired

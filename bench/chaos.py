@@ -5,11 +5,11 @@
 Starts `tracker up --demo` on a few markets. Then, until the minutes are over and every part has died at least so many
 times, kills one of: API server, DAG processor, scheduler, simulated exchange, mailbox, the process of a running task,
 an executor's worker, and `tracker up` itself, which is then started again as systemd would. At the end it waits
-for a fresh page, fills gaps from candles (`tracker seal`) and checks, from the outside:
+for a fresh page and the last mail, fills gaps from candles (`tracker seal`) and checks, from the outside:
 
 - no minute is lost that candles can give back: every market has a price at each;
-- no row is wrong: one row per series and minute, and its price is the close the exchange gives for that minute;
-- the mail of the jump came, and copies of it carry one Message-ID;
+- no row is wrong: one row per series and minute, and its value is what the exchange showed when it was asked;
+- every alert was told, once, and its mail came; copies of it carry one Message-ID;
 - after SIGTERM no process is left.
 
 Prints a table of kills and how soon the part was back; exits with 1 when a check fails.
@@ -29,7 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -37,7 +37,14 @@ from urllib.request import urlopen
 
 import psutil
 
+from bench.witness import EXCHANGE, faults
+from tracker.alerts import Transition
+from tracker.mail import message_id
+from tracker.model import DAY, MINUTE
+from tracker.outbox import ObjectOutbox
+from tracker.outbox.rows import read_mail
 from tracker.service.processes import marked
+from tracker.sim.mailbox import Mailbox
 
 MARKETS = ["BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD", "LTC-USD"]
 PARTS = {
@@ -50,7 +57,8 @@ PARTS = {
     "an executor's worker": "airflow worker -- LocalExecutor",
     "tracker up": "tracker up",
 }
-MINUTE = timedelta(minutes=1)
+METRICS = ["price", "volume_24h"]
+SENDER = "tracker@example.com"
 
 
 class Victim:
@@ -59,9 +67,10 @@ class Victim:
     def __init__(self, home: Path, port: int) -> None:
         self.home, self.port = home, port
         watched = home.parent / "watched.json"
-        watched.write_text(json.dumps({"markets": {"coinbase": MARKETS}, "metrics": ["price", "volume_24h"]}))
+        watched.write_text(json.dumps({"markets": {EXCHANGE: MARKETS}, "metrics": METRICS}))
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TRACKER_", "AIRFLOW"))}
         self.environment = plain | {"TRACKER_HOME": str(home), "TRACKER_METRICS": str(watched)}
+        self.outbox, self.mails = ObjectOutbox(str(home / "store")), home / "store/alerts/outbox"
         self.log = (home.parent / "up.txt").open("ab")
         self.start()
 
@@ -177,37 +186,20 @@ def sought(victim: Victim, part: str, seconds: float) -> psutil.Process | None:
 
 
 def at_peace(victim: Victim) -> datetime | None:
-    """Give the published minute once it is fresh and everything answers again."""
-    seen = victim.minute()
-    fresh = seen is not None and datetime.now(UTC) - seen < MINUTE and victim.get("/time", 3) is not None
-    return seen if fresh and victim.get("/api/v2/monitor/health") else None
+    """Give the published minute once it is fresh, no mail waits, and everything answers again."""
+    seen, now = victim.minute(), datetime.now(UTC)
+    if seen is None or now - seen > MINUTE or victim.outbox.pending(now):
+        return None
+    return seen if victim.get("/time", 3) and victim.get("/api/v2/monitor/health") else None
 
 
 def check(victim: Victim, first: datetime, last: datetime) -> list[str]:
-    """Hold what is stored against the exchange; say what is wrong."""
+    """Hold samples against what the exchange showed, and mails against alerts; say what is wrong."""
     rows = stored(victim, first, last)
-    keys = Counter((row["market"], row["metric"], row["minute"]) for row in rows)
-    bad = [f"{key} has {count} rows" for key, count in keys.items() if count > 1]
-    prices = {
-        (row["market"].partition(":")[2], datetime.fromisoformat(row["minute"])): row
-        for row in rows
-        if row["metric"] == "price"
-    }
-    compared = 0
-    for market in MARKETS:
-        for minute, close in candles(victim, market, first, last).items():
-            row = prices.get((market, minute))
-            if row is None:
-                bad.append(f"{market} {minute:%H:%M} is lost")
-            elif row["value"] != close:
-                bad.append(f"{market} {minute:%H:%M} is {row['value']} ({row['origin']}), not {close}")
-            compared += 1
-    minutes = {minute for _, minute in prices}
-    print(f"{len(minutes)} minutes {first:%H:%M} to {last:%H:%M}, {compared} prices compared, {len(bad)} wrong or lost")
-    print(f"of them {dict(Counter(row['origin'] for row in prices.values()))}")
-    mails = victim.get("/mails.json", 5) or []
-    print(f"{len(mails)} mails, {len({one['message_id'] for one in mails})} different")
-    return bad if mails else [*bad, "no mail"]
+    bad = faults(rows, MARKETS, METRICS, (first, last))
+    origins = dict(Counter(row["origin"] for row in rows))
+    print(f"{len(rows)} samples of {first:%H:%M} to {last:%H:%M} {origins}: {len(bad)} wrong, twice or lost")
+    return bad + untold(victim)
 
 
 def stored(victim: Victim, first: datetime, last: datetime) -> list[dict[str, Any]]:
@@ -230,12 +222,23 @@ def stored(victim: Victim, first: datetime, last: datetime) -> list[dict[str, An
     return list(json.loads(tracker("read", *span, "--format", "json")))
 
 
-def candles(victim: Victim, market: str, first: datetime, last: datetime) -> dict[datetime, float]:
-    """Ask the simulated exchange what each minute closed at; a minute without a trade is absent."""
-    start, end = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (first - MINUTE, last - MINUTE))
-    path = f"/products/{market}/candles?granularity=60&start={start}&end={end}"
-    found = wait(lambda: victim.get(path, 3), 30)
-    return {datetime.fromtimestamp(row[0], UTC) + MINUTE: float(row[4]) for row in found}
+def untold(victim: Victim) -> list[str]:
+    """Say which alerts no mail was queued for, or two, and which mails did not come."""
+    now, box = datetime.now(UTC), Mailbox(victim.home / "mail")
+    alerts = victim.outbox.transitions(now - DAY, now)
+    mails = [read_mail(path.read_bytes(), path.stem, str(path)) for path in victim.mails.rglob("*.json")]
+    came = Counter(mail.message_id for name in box.names() if (mail := box.read(name)))
+    queued = Counter(one.id for mail in mails for one in mail.transitions)
+    bad = [f"{one.id} was queued {queued[one.id]} times" for one in alerts if queued[one.id] != is_told(one)]
+    bad += [f"the mail of {mail.minute:%H:%M} did not come" for mail in mails if not came[message_id(mail, SENDER)]]
+    copies = sum(came[message_id(mail, SENDER)] for mail in mails) - len(mails)
+    notices = came.total() - copies - len(mails)
+    print(f"{sum(map(is_told, alerts))} events to tell in {len(mails)} mails, {copies} came twice; {notices} notices")
+    return bad if mails else [*bad, "no mail"]
+
+
+def is_told(one: Transition) -> bool:
+    return not one.would_have_fired and one.muted is None
 
 
 def wait(what: Any, seconds: float) -> Any:

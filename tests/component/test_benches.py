@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 
-from bench import accuracy, growth, reading, size
+from bench import accuracy, growth, reading, size, witness
+from tracker.model import MINUTE, iso
 
 
 def test_hostile_series_keep_nine_digits_and_their_ranks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +37,42 @@ def test_the_plot_holds_every_point() -> None:
     drawn = growth.plot([("by series", {name: [(30.0, 50.0), (1000.0, 99.0)] for name in runs})])
     assert drawn.count("<polyline") == len(growth.ENGINES)
     assert "| 30 | 50 | 50 | 50 | 90 |" in growth.table("series", [30], [runs])
+
+
+BEGAN = datetime(2026, 11, 23, 22, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def shown() -> list[dict[str, Any]]:
+    """Samples as the exchange gave them: ten minutes of a market, every other one from its candle."""
+    saw, rows = witness.Witness(), []
+    for n in range(10):
+        for metric in ("price", "volume_24h"):
+            at = BEGAN + n * MINUTE
+            row = {"market": "coinbase:BTC-USD", "metric": metric, "minute": iso(at)}
+            row |= {"observed_at": iso(at + timedelta(seconds=4)), "origin": ("poll", "candle")[n % 2]}
+            [value] = saw.shown(row)
+            rows.append(row | {"value": value})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda rows: rows, []),
+        (lambda rows: rows[1:], ["coinbase:BTC-USD price 22:10 is lost"]),
+        (lambda rows: [*rows, rows[3]], ["coinbase:BTC-USD volume_24h 22:11 is there 2 times"]),
+        (
+            lambda rows: [rows[0] | {"value": rows[4]["value"]}, *rows[1:]],
+            ["coinbase:BTC-USD price 2026-11-23T22:10:00Z"],
+        ),
+        (
+            lambda rows: [rows[0], rows[1] | {"value": rows[1]["value"] * 1.0001}, *rows[2:]],
+            ["coinbase:BTC-USD volume_24h"],
+        ),
+    ],
+)
+def test_a_witness_of_the_exchange_sees_what_is_lost_twice_or_wrong(shown, harm, said) -> None:
+    found = witness.faults(harm(shown), ["BTC-USD"], ["price", "volume_24h"], (BEGAN, BEGAN + 9 * MINUTE))
+    assert len(found) == len(said)
+    assert all(one.startswith(start) for one, start in zip(found, said, strict=True))

@@ -183,8 +183,8 @@ with home.locked(), last_will(str(home.path), patience=0.5):
         pass
     supervisor.kill()
     supervisor.wait()
-    wait_for(lambda: marked(home) == [])
-    wait_for(lambda: free(Home(Path(home))))
+    with Home(Path(home)).locked():
+        assert marked(home) == []
 
 
 def test_what_an_earlier_run_left_behind_is_swept(home: str) -> None:
@@ -198,11 +198,3 @@ def test_what_an_earlier_run_left_behind_is_swept(home: str) -> None:
 
 def alive(one: psutil.Process) -> bool:
     return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
-
-
-def free(home: Home) -> bool:
-    try:
-        with home.locked():
-            return True
-    except ConfigError:
-        return False

@@ -1,8 +1,12 @@
 """What `tracker up` tells its children, from what it was told."""
 
+import fcntl
+import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -79,6 +83,36 @@ def test_damaged_secrets_say_how_to_go_on(home: Home) -> None:
 
 def test_one_home_has_one_service(home: Home) -> None:
     with home.locked(), pytest.raises(ConfigError, match=r"already runs on .* TRACKER_HOME"), home.locked():
+        pass
+
+
+def killed_up(home: Home) -> IO[str]:
+    """Hold the lock as the heir of a `tracker up` that was killed does."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    heir = (home.path / "up.lock").open("w")
+    heir.write(str(gone.pid))
+    heir.flush()
+    fcntl.flock(heir, fcntl.LOCK_EX)
+    return heir
+
+
+def test_the_next_service_waits_until_the_children_of_a_killed_one_have_ended(home: Home) -> None:
+    told = []
+    with killed_up(home) as heir:
+
+        def say(line: str) -> None:
+            told.append(line)
+            fcntl.flock(heir, fcntl.LOCK_UN)
+
+        with home.locked(say), pytest.raises(ConfigError, match=f"pid {os.getpid()}"), home.locked():
+            pass
+    assert len(told) == 1
+    assert "waiting" in told[0]
+
+
+def test_it_does_not_wait_for_ever(home: Home) -> None:
+    with killed_up(home), pytest.raises(ConfigError, match="already runs"), home.locked(patience=0.2):
         pass
 
 

@@ -33,7 +33,7 @@ def up(given: Mapping[str, str], *, demo: bool = False, port: int = 8080, say: C
     start; the message says what to do.
     """
     home, ports = Home.of(given), Ports(port)
-    with home.locked():
+    with home.locked(say):
         home.keep_apart(demo=demo)
         left = sweep(str(home.path), patience=10.0)
         if left:

@@ -11,10 +11,12 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import psutil
@@ -37,6 +39,9 @@ CHATTY = (
 """Loggers that write several lines a minute while all is well; the logs of tasks are not among them."""
 
 LOCAL = "127.0.0.1"
+
+ENDING = 20.0
+"""Seconds in which what a killed `tracker up` leaves behind has ended: its heir kills after 15 (`last_will`)."""
 
 MARKETS = {True: "simulated", False: "real"}
 
@@ -98,6 +103,24 @@ def _taken_by(port: int) -> str:
     return ""
 
 
+def _flock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(pid: str) -> bool:
+    """Say whether a process runs; what is no number may be one that has not written it yet."""
+    try:
+        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except (ValueError, psutil.Error):
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The folder of one `tracker up`: `airflow/` (AIRFLOW_HOME), `logs/`, and by default `store/` and `site/`."""
@@ -122,24 +145,35 @@ class Home:
         return self.path / "mail"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the home for this process and what it forks. Raises ConfigError while another one holds it."""
+    def locked(self, say: Callable[[str], None] = lambda _: None, patience: float = ENDING) -> Iterator[None]:
+        """Hold the home for this process and what it forks.
+
+        Waits for `patience` seconds, and says so, while the children of one that was killed still end. Raises
+        ConfigError while another one holds it.
+        """
         for folder in (self.path, self.airflow, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         with (self.path / "up.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                who = lock.read().strip() or "?"
-                raise ConfigError(
-                    f"`tracker up` already runs on {self.path} (pid {who}): stop that one and wait until it has ended, "
-                    "or use another folder with TRACKER_HOME"
-                ) from None
+            self._take(lock, say, patience)
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
             yield
+
+    def _take(self, lock: IO[str], say: Callable[[str], None], patience: float) -> None:
+        deadline = None
+        while not _flock(lock):
+            lock.seek(0)
+            who = lock.read().strip() or "?"
+            if _lives(who) or (deadline is not None and time.monotonic() >= deadline):
+                raise ConfigError(
+                    f"`tracker up` already runs on {self.path} (pid {who}): stop that one and wait until it has ended, "
+                    "or use another folder with TRACKER_HOME"
+                )
+            if deadline is None:
+                deadline = time.monotonic() + patience
+                say(f"waiting until what was started by the `tracker up` that was killed here (pid {who}) has ended …")
+            time.sleep(0.1)
 
     def keep_apart(self, *, demo: bool) -> None:
         """Refuse to mix simulated and real prices in one home."""

@@ -3,15 +3,13 @@
 The product fetches once a minute; this asks how much of that Celery workers can do. All write the same bytes.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, task
 
-from tracker.model import whole_minute
-from tracker_wiring import START, brief, now, pipeline
 
-
-@dag(schedule=None, start_date=START, catchup=False, max_active_tasks=64, params={"tasks": 8})
+@dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=64, params={"tasks": 8})
 def many_fetches():
     @task
     def numbers(params=None):
@@ -19,7 +17,11 @@ def many_fetches():
 
     @task(execution_timeout=timedelta(minutes=2))
     def fetch(number):
-        return {**brief(pipeline().fetch(whole_minute(now()))), "number": number, "at": datetime.now(UTC).isoformat()}
+        from tracker.bootstrap import build
+        from tracker.model import whole_minute
+
+        report = build(os.environ, lambda: datetime.now(UTC)).fetch(whole_minute(datetime.now(UTC)))
+        return {"number": number, "rows": report["rows"], "seconds": report["seconds"]}
 
     fetch.expand(number=numbers())
 

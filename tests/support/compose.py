@@ -340,8 +340,8 @@ def running(
 ) -> Iterator[Stack]:
     """Start the services in a home of their own, stop them and remove it at the end.
 
-    The settings are those of .env.example, made-up secrets for its RANDOM ones, and `given` above both; `told` is added
-    to the environment of our own services.
+    The settings are those of .env.example, made-up secrets for its RANDOM ones, and `given` above both; 127.0.0.1 in
+    `given` is this machine, and not the container that is told. `told` is added to the environment of our own services.
     """
     home = Path(tempfile.mkdtemp(prefix="tracker-compose-"))
     home.chmod(0o755)  # PostgreSQL runs as a user of its own
@@ -352,13 +352,19 @@ def running(
     for one in compose["services"].values():
         if one["image"].startswith("tracker:"):
             one.setdefault("environment", {}).update(told or {})
-    stack = Stack(home, compose, outside={"mailpit": MAILBOX}, secrets=set(secrets.values()))
+    ports = {("outside", port): port for port in _ports_of(given)}
+    stack = Stack(home, compose, outside={"mailpit": MAILBOX}, secrets=set(secrets.values()), ports=ports)
     try:
         stack.run([name for name in compose["services"] if name not in leave_out])
         yield stack
     finally:
         stack.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _ports_of(given: Mapping[str, str]) -> set[int]:
+    """Find the ports of this machine that settings name: servers beside the stack, whose addresses stay as they are."""
+    return {int(port) for value in given.values() for port in re.findall(r"\b127\.0\.0\.1:(\d+)\b", value)}
 
 
 _POSTGRES = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)[:1]]

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.support.compose import FILE, dotenv, load
+from tests.support.compose import FILE, dotenv, load, running
 from tracker import __version__, cli
 from tracker.service.home import Home, Ports, environment
 from tracker.settings import ROOT, Settings
@@ -81,6 +81,14 @@ def test_there_is_a_worker_for_each_queue_and_any_number_of_them():
     assert queues == {"default", "alerts"}
     for name in ("worker", "worker-alerts"):
         assert not SERVICES[name].keys() & {"container_name", "ports", "hostname"}  # each would forbid --scale
+
+
+def test_without_docker_a_server_beside_the_services_keeps_its_address():
+    given = {"TRACKER_KRAKEN_URL": "http://127.0.0.1:50123"}
+    with running(given, leave_out=SERVICES) as stack:
+        told = stack.environment("worker")
+    assert told["TRACKER_KRAKEN_URL"] == given["TRACKER_KRAKEN_URL"]
+    assert ":8083" not in told["TRACKER_COINBASE_URL"]  # a service's own moves to a free port
 
 
 def test_tasks_can_be_told_every_setting():

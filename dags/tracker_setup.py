@@ -2,7 +2,8 @@
 
 Migrates it and creates the pools that the DAGs name; a pool that is there keeps the slots someone gave it.
 With `--make-buckets` also the S3 buckets of store and site, where they are missing.
-A wrong setting would make every task fail: it ends this script with 1 and a line that says how to mend it.
+A wrong setting would make every task fail: it ends this script with 1 and a line that says how to mend it, and so does
+a database that cannot be used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from datetime import UTC, datetime
 
 POOLS = {
@@ -43,6 +45,17 @@ def check_settings(*, make_buckets: bool = False) -> None:
 
 
 def prepare_database() -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        migrate()
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        traceback.print_exc()
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        sys.exit(f"Airflow's database cannot be used: {why}; {mend(error)}")
+
+
+def migrate() -> None:
     from airflow.models.pool import Pool
     from airflow.utils.db import upgradedb
 
@@ -50,6 +63,12 @@ def prepare_database() -> None:
     for name, (slots, description) in POOLS.items():
         if Pool.get_pool(name) is None:
             Pool.create_or_update_pool(name, slots, description, include_deferred=False)
+
+
+def mend(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return "`make scale` installs the drivers of PostgreSQL"
+    return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN says where it is"
 
 
 if __name__ == "__main__":

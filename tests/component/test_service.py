@@ -1,6 +1,7 @@
 """The supervisor over real processes: restarts, stops in order, and leaves nobody behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from tracker.errors import ConfigError
-from tracker.service.home import Home
+from tracker.service.home import ROOT, Home
 from tracker.service.processes import MARK, end, family, marked, sweep
 from tracker.service.supervisor import Child, Stopped, Supervisor
 
@@ -164,7 +165,7 @@ def test_when_the_supervisor_is_killed_its_children_end_and_the_home_is_free_aga
     code = f"""
 import os, sys, time
 from pathlib import Path
-from tracker.service.home import Home
+from tracker.service.home import ROOT, Home
 from tracker.service.supervisor import Child, Supervisor, last_will
 home = Home(Path({home!r}))
 with home.locked(), last_will(str(home.path), patience=0.5):
@@ -194,6 +195,30 @@ def test_what_an_earlier_run_left_behind_is_swept(home: str) -> None:
     assert sweep(home, patience=0.2) == 1
     assert marked(home) == []
     wait_for(lambda: not child.running)
+
+
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        ("psycopg2", r"port 1 failed: Connection refused; AIRFLOW__DATABASE__SQL_ALCHEMY_CONN says where it is"),
+        ("pg8000", r"No module named 'pg8000'; `make scale` installs"),
+    ],
+)
+def test_a_database_that_cannot_be_used_ends_the_start_with_a_line_that_says_so(
+    home: str, driver: str, said: str
+) -> None:
+    given = {
+        "AIRFLOW_HOME": home,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+{driver}://tracker:a-secret@127.0.0.1:1/airflow",
+    }
+    setup = [sys.executable, str(ROOT / "dags" / "tracker_setup.py")]
+    done = subprocess.run(setup, env=os.environ | given, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Airflow's database cannot be used: ")
+    assert re.search(said, last)
+    assert "a-secret" not in done.stderr
 
 
 def alive(one: psutil.Process) -> bool:

@@ -48,8 +48,8 @@ def _scale(text: str) -> str:
 
 
 def sudo(words: list[str]) -> None:
-    program, *rest = words
-    {"systemctl": systemctl, "cp": _copies, "install": _copies}[program](rest)
+    program, *rest = words[2:] if words[:2] == ["-u", "postgres"] else words
+    {"systemctl": systemctl, "cp": _copies, "install": _copies, "psql": psql}[program](rest)
 
 
 def _copies(words: list[str]) -> None:
@@ -94,6 +94,10 @@ def pg_dump(words: list[str]) -> None:
 
 def pg_restore(words: list[str]) -> None:
     _takes("pg_restore", words)
+
+
+def psql(words: list[str]) -> None:
+    _takes("psql", words)
 
 
 def _takes(program: str, words: list[str]) -> None:

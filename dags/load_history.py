@@ -18,7 +18,7 @@ from tracker_telling import TELL_OPERATOR
 from tracker_wiring import DEFAULTS, PRICES, START, SUMMARY, brief, gently, pipeline, span_of
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
-TEXT = {"type": ["string", "null"]}
+TEXT = {"type": ["string", "null"], "examples": ["coinbase", "kraken", "binance"]}
 
 
 @dag(
@@ -31,7 +31,7 @@ TEXT = {"type": ["string", "null"]}
     params={
         "start": Param(None, title="After", description="default: where the day of the run starts", **MOMENT),
         "end": Param(None, title="Up to and with", description="default: where it ends", **MOMENT),
-        "exchange": Param(None, title="Exchange", description="as in coinbase; default: all watched", **TEXT),
+        "exchange": Param(None, title="Exchange", description="default: all watched", **TEXT),
     },
     tags=["tracker", "history"],
     on_failure_callback=TELL_OPERATOR,

@@ -107,10 +107,16 @@ def mail_server() -> MailServer | None:
 
 
 def run_of(context: Any) -> dict[str, str]:
-    """Give the ids of the DAG and the run of a callback: contexts hold objects, names or dicts, by the kind of it."""
+    """Give the ids of the DAG and the run of a callback.
+
+    Contexts hold objects, names or, of a deadline, the dict that the API gives of a run.
+    """
     run, dag = context.get("dag_run"), context.get("dag")
     get = run.get if isinstance(run, dict) else lambda name: getattr(run, name, None)
-    dag_id, run_id = getattr(dag, "dag_id", None) or get("dag_id"), context.get("run_id") or get("run_id")
+    dag_id, run_id = (
+        getattr(dag, "dag_id", None) or get("dag_id"),
+        context.get("run_id") or get("run_id") or get("dag_run_id"),
+    )
     return {"dag_id": dag_id or "?", "run_id": run_id or "?"}
 
 

@@ -189,6 +189,7 @@ def run_times(ti_key: TaskInstanceKey) -> tuple[datetime, datetime]:
 def view(destination: str, page: str = "") -> dict[str, Any]:
     """Show a page of the site as a page of the UI: framed when it is ours, as a link when it lies elsewhere."""
     one = {"name": "Tracker", "href": f"{HOME}/{page}", "destination": destination, "nav_top_level": True}
+    one["icon"] = f"{HOME}/favicon.svg"
     if FOLDER:
         one |= {"url_route": "tracker"}
     return one

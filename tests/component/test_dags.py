@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.airflow import DAGS, PLUGINS, ROOT, airflows_own_warnings, read_dags, run
 from tracker.errors import ConfigError, MailRefused, MailUnavailable, RateLimited, SourceUnavailable
+from tracker.sources import SOURCES
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.filterwarnings("default")]
 
@@ -177,6 +178,7 @@ def test_the_form_of_history_explains_itself_and_refuses_nonsense(dags: dict[str
         param = params.get_param(name)
         assert param.schema["title"]
         assert param.description
+    assert params.get_param("exchange").schema["examples"] == list(SOURCES)
     with pytest.raises(ParamValidationError):
         params.get_param("start").resolve(20261123)
 

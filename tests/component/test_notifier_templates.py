@@ -32,7 +32,7 @@ def notifier(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
             {"dag": DAG, "dag_run": RUN, "reason": "late"},
             "scheduled__x failed: late.",
         ),
-        ({"dag_run": RUN, "deadline": {}}, "scheduled__x failed."),
+        ({"dag_run": {"dag_id": "track_prices", "dag_run_id": "scheduled__x"}, "deadline": {}}, "scheduled__x failed."),
     ],
 )
 def test_every_kind_of_callback_can_be_rendered(

@@ -136,7 +136,7 @@ def test_every_number_of_every_market_page(root, answers):
             cells = table_rows[(NOW.replace(minute=0) - begins) // HOUR]
             assert cells[0] == f"{begins:%H:%M}"
             if row["metric"] == "price":
-                three = (shown(formats.written_out(formats.price(row[one]))) for one in ("low", "high", "last"))
+                three = (shown(formats.price_in_full(row[one])) for one in ("low", "high", "last"))
                 assert cells[1:4] == list(three), (name, begins)
             else:
                 assert cells[4] == value(Metric.VOLUME_24H, row["last"])

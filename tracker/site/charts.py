@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,8 +44,8 @@ HOVER_DIGITS = 6
 GROWTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """By so much the unit of hovering may grow."""
 
-BITS_SAVED = 1.33
-"""Bits of a difference that one growth saves at most (2.5-fold): so many growths need not be tried."""
+BITS_SAVED = 1.1
+"""Bits of a difference that one growth saves, about (three growths are tenfold): so many need not be tried."""
 
 SPARK_EVERY = {Metric.PRICE: 120, Metric.VOLUME_24H: 180}
 """Minutes between two points of a sparkline: what fits 100 of them into a page's budget; volumes are long numbers."""
@@ -79,7 +79,10 @@ class Scale:
 def mean_before(samples: Samples, at: NDArray[np.int64], min_samples: int) -> NDArray[np.float64]:
     """Give the mean of [m-60min, m) for each minute m of `at`; NaN where fewer than `min_samples` are there."""
     total = np.concatenate(([0.0], np.cumsum(samples.values)))
-    lo, hi = np.searchsorted(samples.at, at - HOUR_MINUTES), np.searchsorted(samples.at, at)
+    before = np.zeros(DAY_MINUTES + 2, np.int64)
+    before[samples.at + 1] = 1
+    np.cumsum(before, out=before)  # the samples before each minute
+    lo, hi = before[np.maximum(at - HOUR_MINUTES, 0)], before[at]
     n = hi - lo
     return np.where(n >= max(min_samples, 1), (total[hi] - total[lo]) / np.maximum(n, 1), np.nan)
 
@@ -110,14 +113,12 @@ def line_path(samples: Samples, scale: Scale) -> str:
     lifted = np.concatenate(([True], samples.at[starts[1:]] - samples.at[ends[:-1]] > GAP))
     alone = lifted & np.concatenate((lifted[1:], [True]))
     x = column[starts] * (COLUMN // 2) + COLUMN // 4
-    dx, dy = np.diff(x, prepend=0), np.concatenate(([0], enter[1:] - leave[:-1]))
-    parts = []
-    for new, at, top, along, step, tall, dot in zip(
-        *(one.tolist() for one in (lifted, x, enter, dx, dy, leave - enter, alone)), strict=True
-    ):
-        parts.append(f"M{at} {top}" if new else f"l{along}{step:+d}" if step < 0 else f"l{along} {step}")
-        if tall or dot:
-            parts.append(f"v{tall}")  # a lone minute is a dot, drawn by the round cap of a line of no length
+    dx, dy, tall = x[1:] - x[:-1], enter[1:] - leave[:-1], leave - enter
+    parts = [""] * (2 * len(x))
+    parts[2::2] = map(_line, dx.tolist(), dy.tolist())
+    parts[1::2] = map(_upright, tall.tolist(), alone.tolist())
+    for one in np.flatnonzero(lifted).tolist():
+        parts[2 * one] = f"M{x[one]} {enter[one]}"
     return "".join(parts)
 
 
@@ -138,8 +139,15 @@ def curve_path(at: NDArray[np.int64], values: NDArray[np.float64], scale: Scale)
     return "".join(parts)
 
 
+@cache
 def _line(dx: int, dy: int) -> str:
     return f"l{dx}{dy}" if dy < 0 else f"l{dx} {dy}"
+
+
+@cache
+def _upright(dy: int, alone: bool) -> str:
+    """Draw a column; a lone minute is a dot, drawn by the round cap of a line of no length."""
+    return f"v{dy}" if dy or alone else ""
 
 
 def sparkline(samples: Samples, every: int) -> Markup:
@@ -234,7 +242,7 @@ def _highest_ratio(samples: Samples, min_samples: int) -> float:
     means = mean_before(samples, samples.at, min_samples)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = samples.values / means
-    return float(np.nanmax(ratios)) if np.isfinite(means).any() and not np.isnan(ratios).all() else 0.0
+    return float(np.fmax.reduce(ratios, initial=0))
 
 
 def _path(name: str, d: str) -> str:
@@ -334,25 +342,42 @@ def encode(samples: Samples, most: int = 2000) -> str:
         last -= 1
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
     absent = np.flatnonzero(skipped)
-    marks = np.insert(np.zeros(len(samples), np.int64), absent, ord("!"))
     place = 0
     while True:
         unit = GROWTHS[place] * Decimal(1).scaleb(-last)
-        steps = np.diff(np.rint(samples.values / float(unit)).astype(np.int64), prepend=0)
-        numbers = np.insert(np.abs(steps) * 2 + (steps < 0), absent, 2 * skipped[absent])
-        text = f"{unit:f} {_vlq(numbers, marks)}"
+        steps = np.rint(samples.values / float(unit)).astype(np.int64)
+        steps[1:] -= steps[:-1].copy()
+        text = f"{unit:f} {_vlq(np.abs(steps) * 2 + (steps < 0), skipped, absent)}"
         excess = len(zlib.compress(text.encode())) - most
         if excess <= 0 or place == len(GROWTHS) - 1:
             break
-        place = min(place + max(1, int(excess * 8 / len(numbers) / BITS_SAVED)), len(GROWTHS) - 1)
+        place = min(place + max(1, int(excess * 8 / len(samples) / BITS_SAVED)), len(GROWTHS) - 1)
     return f"~{text}" if place else text
 
 
-def _vlq(numbers: NDArray[np.int64], marks: NDArray[np.int64]) -> str:
-    """Write each number in base 64 VLQ, after its mark (a character, 0 for none)."""
-    columns, rest, more = [marks], numbers, np.ones(len(numbers), bool)
-    while more.any():
-        columns.append(np.where(more, 63 + (rest & 31) + 32 * (rest > 31), 0))
-        more, rest = rest > 31, rest >> 5
-    characters = np.stack(columns, axis=1).astype(np.uint8)
-    return characters[characters > 0].tobytes().decode("ascii")
+def _vlq(numbers: NDArray[np.int64], skipped: NDArray[np.int64], absent: NDArray[np.int64]) -> str:
+    """Write each number in base 64 VLQ; before those of `absent` how many minutes are skipped, after a mark."""
+    if len(absent):
+        numbers = np.insert(numbers, absent, 2 * skipped[absent])
+    table, triples = _triples(), max(1, -(-int(numbers.max()).bit_length() // 15))
+    characters = np.zeros((len(numbers), 1 + 3 * triples), np.uint8)
+    characters[absent + np.arange(len(absent)), 0] = ord("!")
+    characters[:, 1:4] = table[(numbers & 32767) + 32768 * (numbers > 32767)]
+    for column in range(4, 3 * triples, 3):
+        places = np.flatnonzero(numbers > 32767)
+        numbers = numbers >> 15
+        rest = numbers[places]
+        characters[places, column : column + 3] = table[(rest & 32767) + 32768 * (rest > 32767)]
+    return characters.tobytes().translate(None, b"\0").decode("ascii")
+
+
+@cache
+def _triples() -> NDArray[np.uint8]:
+    """Write 15 bits as up to three digits; from 32768 on, as three after which more follow."""
+    bits = np.arange(1 << 15)
+    last = [
+        np.where((bits >> at > 0) | (at == 0), 63 + (bits >> at & 31) + 32 * (bits >> at > 31), 0) for at in (0, 5, 10)
+    ]
+    return np.concatenate(
+        (np.stack(last, axis=1), np.stack([95 + (bits >> at & 31) for at in (0, 5, 10)], axis=1))
+    ).astype(np.uint8)

@@ -20,6 +20,10 @@ TIMES = "×"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_PRICE = (6, 2)
+"""Significant digits, and decimals at least above 1."""
+
+_WRITE = [f"{{:,.{decimals}f}}".format for decimals in range(20)]
 _SHORT = ((12, "T"), (9, "B"), (6, "M"))
 
 
@@ -39,7 +43,7 @@ class Number:
     def brief(self) -> Number:
         """Give the same without its full decimal; where the text cannot be read without it, with 6 digits of it."""
         if not self.spoken:
-            return replace(self, full=None)
+            return replace(self, full=None) if self.full else self
         exact = Decimal(self.machine)
         return replace(self, full=_sign(plain(_round(exact, 5 - exact.adjusted()))), terse=True)
 
@@ -105,13 +109,17 @@ def _quickly(value: float, digits: int, at_least: int) -> str | None:
     whole, _, part = repr(value).partition(".")
     if not whole.isdigit() or not part.isdigit():
         return None
-    zeros = len(part) - len(part.lstrip("0"))
-    size = len(whole) - 1 if whole != "0" else -1 - zeros
-    decimals = max(digits - 1 - size, at_least if size >= 0 else 0, 0)
-    nines = (whole + part).lstrip("0").startswith("999")  # may round up to one more digit
-    if size < -4 or nines or size + decimals > 14 or part[decimals:] == "5" or whole == part == "0":
+    if whole != "0":
+        size, figures = len(whole) - 1, whole + part
+        decimals = max(digits - 1 - size, at_least)
+    else:
+        figures = part.lstrip("0")
+        size = len(figures) - len(part) - 1
+        decimals = digits - 1 - size
+    nines = figures.startswith("999")  # may round up to one more digit
+    if not figures or size < -4 or nines or size + decimals > 14 or part[decimals:] == "5":
         return None
-    return f"{value:,.{decimals}f}"
+    return _WRITE[decimals](value)
 
 
 def _carefully(value: float, digits: int, at_least: int) -> Number:
@@ -144,15 +152,6 @@ def _tiny(exact: Decimal, digits: int) -> Number:
     )
 
 
-def written_out(number: Number) -> Number:
-    """Give a number with all its zeros, for a table of many like it.
-
-    >>> written_out(significant(4.23187e-06, 6)).text
-    '0.00000423187'
-    """
-    return Number(number.full, unit=number.unit) if number.spoken and number.full else number
-
-
 def _round(exact: Decimal, decimals: int) -> Decimal:
     return round(exact, max(decimals, 0))
 
@@ -173,7 +172,20 @@ def price(value: float | None) -> Number:
     """
     if value is None or not _known(value):
         return NOTHING
-    return significant(value, 6, at_least=2)
+    return significant(value, *_PRICE)
+
+
+def price_in_full(value: float) -> str:
+    """Write a price with all its zeros, for a table of many like it.
+
+    >>> price_in_full(65012.4), price_in_full(4.23187e-06)
+    ('65,012.40', '0.00000423187')
+    """
+    text = _quickly(value, *_PRICE)
+    if text:
+        return text
+    number = price(value)
+    return number.full or number.text
 
 
 def deviation(value: float | None, unit: str = "", *, short: bool = False) -> Number:
@@ -196,10 +208,13 @@ def volume(value: float | None, unit: str = "") -> Number:
     """
     if value is None or not _known(value):
         return NOTHING
-    return replace(_short(value) or significant(value, 6, at_least=2), unit=unit)
+    number = _short(value) or significant(value, *_PRICE)
+    return replace(number, unit=unit) if unit else number
 
 
 def _short(value: float) -> Number | None:
+    if abs(value) < 1e6:
+        return None
     exact = decimal(value)
     for power, letter in _SHORT:
         if exact.adjusted() >= power:

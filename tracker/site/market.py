@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
 
 from tracker.model import DAY, MINUTE, Market, Metric, Series
 from tracker.site.charts import Band, chart
@@ -11,14 +14,14 @@ from tracker.site.formats import (
     NOTHING,
     TIMES,
     Number,
+    clock,
     count,
     decimal,
     deviation,
     percent,
-    price,
+    price_in_full,
     share,
     volume,
-    written_out,
 )
 from tracker.site.pages import Fact, HourRow, Link, MarketPage, Proof, SeriesView
 from tracker.site.proof import market_sql
@@ -159,15 +162,26 @@ _HOUR_COLUMNS = {
 
 def _hours(content: Content, known: Sequence[Series]) -> Iterator[HourRow]:
     """Give the hours, newest first: low, high and last of the price, the last volume."""
-    for begins, first, last in hours(content.minute):
-        values = [content.of(content.by_series[one]).between(first, last) for one in known]
-        cells = []
-        for one, some in zip(known, values, strict=True):
-            if not len(some):
-                cells += [NOTHING] * len(_HOUR_COLUMNS[one.metric])
-            elif one.metric is Metric.PRICE:
-                cells += [written_out(price(float(it))) for it in (some.min(), some.max(), some[-1])]
-            else:
-                cells.append(volume(float(some[-1])).brief())
+    spans = hours(content.minute)
+    by_metric = [_hourly(one.metric, content.of(content.by_series[one]), spans) for one in known]
+    for (begins, first, last), *cells in zip(spans, *by_metric, strict=True):
         of = min(last, DAY_MINUTES + 1) - max(first, 1)
-        yield HourRow(begins, of, tuple(cells), tuple(map(len, values)))
+        samples = ", ".join(dict.fromkeys(str(n) for n, _ in cells))
+        yield HourRow(clock(begins), tuple(text for _, texts in cells for text in texts), f"{samples} of {of}")
+
+
+def _hourly(
+    metric: Metric, samples: Samples, spans: Sequence[tuple[datetime, int, int]]
+) -> Iterator[tuple[int, Sequence[Number | str]]]:
+    """Give of each span how many samples are in it, and its cells."""
+    nothing = (NOTHING.text,) * len(_HOUR_COLUMNS[metric])
+    edges = np.searchsorted(samples.at, [*(first for _, first, _ in reversed(spans)), DAY_MINUTES + 1])
+    counts = edges[1:] - edges[:-1]
+    starts, lasts = edges[:-1][counts > 0], samples.values[edges[1:][counts > 0] - 1].tolist()
+    found: Iterator[Sequence[Number | str]]
+    if metric is Metric.PRICE:
+        low, high = np.minimum.reduceat(samples.values, starts), np.maximum.reduceat(samples.values, starts)
+        found = (tuple(map(price_in_full, them)) for them in zip(low.tolist(), high.tolist(), lasts, strict=True))
+    else:
+        found = ((volume(one).brief(),) for one in lasts)
+    yield from reversed([(n, next(found) if n else nothing) for n in counts.tolist()])

@@ -244,12 +244,11 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class HourRow:
-    """One clock hour of a market, as printed: `cells` under the columns of the table, samples per metric, of `of`."""
+    """One clock hour of a market, as printed: `cells` under the columns of the table."""
 
-    begins: datetime
-    of: int
-    cells: tuple[Number, ...]
-    n: tuple[int, ...]
+    begins: str
+    cells: tuple[Number | str, ...]
+    samples: str
 
 
 @dataclass(frozen=True, slots=True)

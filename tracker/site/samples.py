@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,14 +75,16 @@ def _words(window: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
     return chunk.indices.to_numpy(), chunk.dictionary.to_pylist()
 
 
-def hours(minute: datetime) -> Iterator[tuple[datetime, int, int]]:
+@lru_cache(maxsize=1)
+def hours(minute: datetime) -> tuple[tuple[datetime, int, int], ...]:
     """Give the clock hours of the window, newest first: the hour's start, and its minutes as [first, last).
 
     A sample stamped at a full hour ends that hour, as a candle does: (21:00, 22:00] is the hour of 21:00.
     """
     end = int(minute.timestamp()) // 60
     window = end - DAY_MINUTES
-    hour = (end - 1) // HOUR_MINUTES * HOUR_MINUTES
-    while hour + HOUR_MINUTES > window + 1:
-        yield datetime.fromtimestamp(hour * 60, UTC), hour + 1 - window, hour + HOUR_MINUTES + 1 - window
-        hour -= HOUR_MINUTES
+    newest = (end - 1) // HOUR_MINUTES * HOUR_MINUTES
+    return tuple(
+        (datetime.fromtimestamp(hour * 60, UTC), hour + 1 - window, hour + HOUR_MINUTES + 1 - window)
+        for hour in range(newest, window + 1 - HOUR_MINUTES, -HOUR_MINUTES)
+    )

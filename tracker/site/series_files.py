@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from tracker.site.samples import DAY_MINUTES, EMPTY, Samples
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _ENCODING = {"minute": "DELTA_BINARY_PACKED", "observed_at": "DELTA_BINARY_PACKED", "value": "PLAIN"}
 _WORDS = ["market", "metric", "origin"]
@@ -30,9 +33,14 @@ def series_files(content: Content, one: Market) -> dict[str, bytes]:
     JSON by metric; CSV with a row per minute and a column per metric, empty where there is no sample; Parquet with
     all columns of frames.SAMPLES.
     """
-    found = [content.samples.get((str(one), metric.value), EMPTY) for metric in Metric]
-    columns = [_texts(samples) for samples in found]
-    made = _json(content.minute, one, columns), _csv(content.minute, columns), _parquet(content.window, found)
+    found = {metric: content.samples.get((str(one), metric.value), EMPTY) for metric in Metric}
+    stamps = _stamps(content.minute)
+    texts = {metric: _texts(samples) for metric, samples in found.items()}
+    made = (
+        _json(content.minute, one, [(metric, stamps.epochs[found[metric].at - 1], texts[metric]) for metric in Metric]),
+        _csv(stamps.minutes, [(found[metric].at - 1, texts[metric]) for metric in Metric]),
+        _parquet(content.window, one, found),
+    )
     return dict(zip(series_paths(one), made, strict=True))
 
 
@@ -42,73 +50,81 @@ def series_paths(market: Market) -> tuple[str, str, str]:
     return f"api/v1/series/{slug}.json", f"data/{slug}-24h.csv", f"data/{slug}-24h.parquet"
 
 
-def _texts(samples: Samples) -> pa.Array:
-    """Write a value for each minute of the window, null where there is no sample."""
+def _texts(samples: Samples) -> list[str]:
+    """Write each value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values, absent = np.zeros(DAY_MINUTES), np.ones(DAY_MINUTES, bool)
-    values[samples.at - 1], absent[samples.at - 1] = samples.values, False
-    return pc.cast(pa.array(values, mask=absent), pa.string())
+    texts: list[str] = pc.cast(pa.array(samples.values), pa.string()).to_pylist()
+    return texts
 
 
-def _json(minute: datetime, one: Market, columns: list[pa.Array]) -> bytes:
-    import pyarrow.compute as pc
-
-    epochs = _stamps(minute)[1]
-    series = [
-        f'"{metric.value}":[[{_joined(pc.binary_join_element_wise(epochs, texts, ","), "],[")}]]'
-        for metric, texts in zip(Metric, columns, strict=True)
-        if texts.null_count < len(texts)
-    ]
+def _json(minute: datetime, one: Market, columns: Iterable[tuple[Metric, NDArray[Any], list[str]]]) -> bytes:
+    series = []
+    for metric, stamps, texts in columns:
+        if texts:
+            pieces = [""] * (2 * len(texts))
+            pieces[::2], pieces[1::2] = stamps.tolist(), texts
+            series.append(f'"{metric.value}":[{"".join(pieces)[2:]}]]')
     head = f'{{"market":{json.dumps(str(one), ensure_ascii=False)},"minute":"{iso(minute)}"'
     return f'{head},"metrics":{{{",".join(series)}}}}}\n'.encode()
 
 
-def _csv(minute: datetime, columns: list[pa.Array]) -> bytes:
-    import pyarrow.compute as pc
-
-    there = pc.or_(*(texts.is_valid() for texts in columns))
-    lines = pc.binary_join_element_wise(_stamps(minute)[0], *(texts.fill_null("") for texts in columns), ",")
+def _csv(stamps: NDArray[Any], columns: Sequence[tuple[NDArray[np.int64], list[str]]]) -> bytes:
+    there = np.zeros(DAY_MINUTES, bool)
+    for places, _texts in columns:
+        there[places] = True
+    pieces = [","] * (2 * len(columns) * int(there.sum()))
+    pieces[:: 2 * len(columns)] = stamps[there].tolist()
+    for number, (places, texts) in enumerate(columns):
+        cells = np.full(DAY_MINUTES, "", object)
+        cells[places] = texts
+        pieces[2 * number + 1 :: 2 * len(columns)] = cells[there].tolist()
     head = ",".join(["minute", *(metric.value for metric in Metric)])
-    return f"{head}\n{_joined(lines.filter(there), chr(10))}\n".encode()
+    return f"{head}{''.join(pieces)}\n".encode()
 
 
-def _joined(texts: pa.Array, between: str) -> str:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    known = texts.drop_null()
-    text: str = pc.binary_join(pa.ListArray.from_arrays([0, len(known)], known), between)[0].as_py()
-    return text
-
-
-def _parquet(window: pa.Table, found: list[Samples]) -> bytes:
+def _parquet(window: pa.Table, one: Market, found: Mapping[Metric, Samples]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = _without_dictionaries(
-        pa.concat_tables([window.slice(it.start, it.stop - it.start) for it in found if len(it)])
-    )
+    known = {metric: samples for metric, samples in found.items() if len(samples)}
+    rows = pa.concat_tables([window.slice(it.start, it.stop - it.start) for it in known.values()])
+    lengths = [len(samples) for samples in known.values()]
+    metrics = np.repeat(np.arange(len(known), dtype=np.int32), lengths)
+    columns = {
+        **dict(zip(rows.column_names, rows.columns, strict=True)),
+        "market": pa.DictionaryArray.from_arrays(np.zeros(len(metrics), np.int32), [str(one)]),
+        "metric": pa.DictionaryArray.from_arrays(metrics, [metric.value for metric in known]),
+        "origin": rows.column("origin").cast(pa.string()),
+    }
+    schema = pa.schema([pa.field(field.name, columns[field.name].type, field.nullable) for field in rows.schema])
     file = io.BytesIO()
-    pq.write_table(rows, file, compression="zstd", use_dictionary=_WORDS, column_encoding=_ENCODING, store_schema=False)
+    pq.write_table(
+        pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema),
+        file,
+        compression="snappy",
+        use_dictionary=_WORDS,
+        column_encoding=_ENCODING,
+        store_schema=False,
+        write_statistics=False,
+    )
     return file.getvalue()
 
 
-def _without_dictionaries(rows: pa.Table) -> pa.Table:
-    """Give dictionary columns as text: a slice would carry the names of all markets into every file."""
-    import pyarrow as pa
+@dataclass(frozen=True, slots=True)
+class _Stamps:
+    """What stands before the values of each minute of (t-24h, t], as texts."""
 
-    schema = pa.schema(
-        [field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in rows.schema]
-    )
-    return rows.cast(schema)
+    minutes: NDArray[Any]  # in CSV: the minute in ISO 8601
+    epochs: NDArray[Any]  # in JSON: seconds since 1970
 
 
 @lru_cache(maxsize=1)
-def _stamps(minute: datetime) -> tuple[pa.Array, pa.Array]:
-    """Give the minutes of (t-24h, t] in ISO 8601 and in seconds since 1970, as texts; all markets share them."""
-    import pyarrow as pa
-
+def _stamps(minute: datetime) -> _Stamps:
+    """Write the minutes once; all markets share them."""
     minutes = [minute - (DAY_MINUTES - at) * MINUTE for at in range(1, DAY_MINUTES + 1)]
-    return pa.array([iso(one) for one in minutes]), pa.array([str(int(one.timestamp())) for one in minutes])
+    return _Stamps(
+        np.array([f"\n{iso(one)}," for one in minutes], object),
+        np.array([f"],[{int(one.timestamp())}," for one in minutes], object),
+    )

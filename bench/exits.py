@@ -1,6 +1,7 @@
 """Run each command many times and count how it ends: none may abort when the interpreter goes down.
 
-`python -m bench.exits [--runs 200]`: a simulated exchange, a folder for a store, real processes.
+`python -m bench.exits [--runs 200] [--only NAME …]`: a simulated exchange, a folder for a store, real processes, two at
+a time. The programs that keep running are ended by SIGTERM once they say that they listen.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ AT_ONCE = 2
 METRICS = '{"markets": {"coinbase": ["BTC-USD", "ETH-USD"], "kraken": ["*-EUR"]}, "metrics": ["price", "volume_24h"]}'
 
 COMMANDS: dict[str, list[str]] = {
-    "--help": ["--help"],
+    "help": ["--help"],
     "tick": ["tick"],
     "fetch": ["fetch"],
     "analyze": ["analyze"],
@@ -32,20 +33,33 @@ COMMANDS: dict[str, list[str]] = {
     "replay": ["replay", "--json"],
     "read csv": ["read", "--format", "csv"],
     "read parquet": ["read", "--format", "parquet"],
+    "read json": ["read", "--format", "json"],
     "read table": ["read"],
+    "rules": ["rules", "check"],
     "doctor": ["doctor"],
+    "simulate": ["simulate", "--port", "{port}"],
+    "mailbox": ["mailbox", "--smtp-port", "{port}", "--http-port", "{other}", "--folder", "{folder}/mail"],
 }
 """What is run; each does all of its work."""
 
-MAY_FAIL = {"fetch": "late", "tick": "late", "doctor": "mend", "publish": "later minute"}
-"""Commands that end with 1 when they say so: a minute that was over, nothing to mail with, a later minute out."""
+SERVERS = {"simulate", "mailbox"}
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tracker", *arguments], capture_output=True, env=environment, check=False
-    )
-    return done.returncode, done.stderr.decode(errors="replace").strip()[-300:]
+def run(name: str, environment: dict[str, str], folder: str) -> tuple[int, str]:
+    """Run a command; give its exit code and the last lines it wrote."""
+    port, other = free_ports(2)
+    arguments = [one.format(port=port, other=other, folder=folder) for one in COMMANDS[name]]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "tracker", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = b""
+    if name in SERVERS:
+        said = process.stdout.readline()
+        process.terminate()
+    said += process.communicate()[0]
+    return process.returncode, said.decode(errors="replace").strip()[-300:]
 
 
 def main(arguments: list[str]) -> int:
@@ -80,7 +94,7 @@ def main(arguments: list[str]) -> int:
             print(f"{'command':<16}{'runs':>6}  exit codes")
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 for name in options.only:
-                    ends = list(pool.map(lambda _, n=name: run(COMMANDS[n], environment), range(options.runs)))
+                    ends = list(pool.map(lambda _, n=name: run(n, environment, folder), range(options.runs)))
                     codes = collections.Counter(code for code, _ in ends)
                     abnormal += sum(count for code, count in codes.items() if code not in {0, 1})
                     said = collections.Counter(text.split("\n")[-1] for code, text in ends if code)

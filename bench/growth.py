@@ -9,16 +9,20 @@ import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.window import Runs, compare, made
 
 ENGINES = ("ours", "DuckDB", "floor, 1 thread")
-COLOURS = {"ours": "#0b6e4f", "DuckDB": "#b35900", "floor, 1 thread": "#888888"}
+COLOURS = {"ours": "#0b6e4f", "DuckDB": "#b35900", "floor, 1 thread": "#777777"}
 SERIES = (30, 100, 300, 1000, 3000, 10_000)
 HOURS = (3, 6, 12, 24)
 RUNS = 3
+
+TICKS = (3, 10, 30, 100, 300, 1000, 3000, 10_000)
+WIDTH, HEIGHT = 300, 240
+"""Of the grid of a panel."""
 
 Line = list[tuple[float, float]]
 
@@ -43,37 +47,53 @@ def table(what: str, sizes: Sequence[int], found: Sequence[Runs]) -> str:
     return "\n".join(lines)
 
 
-def plot(panels: Sequence[tuple[str, dict[str, Line]]]) -> str:
-    """Draw panels of lines, both axes logarithmic."""
+def plot(panels: Sequence[tuple[str, str, dict[str, Line]]]) -> str:
+    """Draw panels (title, what x counts, lines) side by side: milliseconds, both axes logarithmic."""
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 320" font-family="sans-serif" font-size="12">',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 365" font-family="sans-serif" font-size="12">',
         "<title>Time of the statistics by number of series and of hours</title>",
-        '<rect width="760" height="320" fill="#fff"/>',
+        '<rect width="800" height="365" fill="#fff"/>',
     ]
-    for number, (name, lines) in enumerate(panels):
-        left, top, width, height = 50 + number * 375, 30, 285, 235
-        xs = [x for line in lines.values() for x, _ in line]
-        low_x, high_x = math.log10(min(xs)), math.log10(max(xs))
-
-        def at(x: float, y: float, left: int = left, low: float = low_x, high: float = high_x) -> tuple[float, float]:
-            """Place a point; milliseconds from 10 to 1,000."""
-            return left + 285 * (math.log10(x) - low) / (high - low), 265 - 235 * (math.log10(y) - 1) / 2
-
-        parts.append(f'<text x="{left}" y="18" font-weight="bold">{name}</text>')
-        for y in (10, 30, 100, 300, 1000):
-            _, height_of = at(xs[0], y)
-            parts.append(f'<path d="M{left} {height_of:.1f}h{width}" stroke="#ddd"/>')
-            parts.append(f'<text x="{left - 6}" y="{height_of + 4:.1f}" text-anchor="end">{y}</text>')
-        for x in sorted(set(xs)):
-            place, _ = at(x, 10)
-            parts.append(f'<text x="{place:.1f}" y="{top + height + 18}" text-anchor="middle">{x:,.0f}</text>')
-        for name_of, line in lines.items():
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line))
-            parts.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[name_of]}" stroke-width="2"/>')
+    for number, one in enumerate(panels):
+        parts += [f'<g transform="translate({55 + number * 390} 40)">', *panel(*one), "</g>"]
     for number, (name, colour) in enumerate(COLOURS.items()):
-        parts.append(f'<path d="M{50 + number * 150} 304h20" stroke="{colour}" stroke-width="3"/>')
-        parts.append(f'<text x="{76 + number * 150}" y="308">{name}, ms</text>')
+        parts.append(f'<g transform="translate({55 + number * 150} 348)" stroke="{colour}" fill="{colour}">')
+        parts.append(f'<path d="M0 0h24" stroke-width="2"/>{dot(12, 0)}')
+        parts.append(f'<text x="30" y="4" stroke="none" fill="#222">{name}</text></g>')
     return "\n".join([*parts, "</svg>\n"])
+
+
+def panel(title: str, counted: str, lines: dict[str, Line]) -> Iterator[str]:
+    """Draw one panel, its origin at the upper left corner of the grid."""
+    xs = sorted({x for line in lines.values() for x, _ in line})
+    ys = [y for line in lines.values() for _, y in line]
+    low, high = (
+        math.log(tick) for tick in (max(t for t in TICKS if t <= min(ys)), min(t for t in TICKS if t >= max(ys)))
+    )
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = math.log(x / xs[0]) / math.log(xs[-1] / xs[0])
+        return round(WIDTH * across, 1), round(HEIGHT * (high - math.log(y)) / (high - low), 1)
+
+    yield f'<text y="-18" font-weight="bold">{title}</text>'
+    for tick in (one for one in TICKS if low <= math.log(one) <= high):
+        _, y = place(xs[0], tick)
+        yield f'<path d="M0 {y}h{WIDTH}" stroke="#ddd"/>'
+        yield f'<text x="-8" y="{y + 4}" text-anchor="end">{tick:,}</text>'
+    for x in xs:
+        yield f'<text x="{place(x, ys[0])[0]}" y="{HEIGHT + 18}" text-anchor="middle">{x:,.0f}</text>'
+    yield f'<text x="{WIDTH / 2}" y="{HEIGHT + 38}" text-anchor="middle" fill="#555">{counted}</text>'
+    for name, line in lines.items():
+        points = [place(*one) for one in line]
+        path = " ".join(f"{x},{y}" for x, y in points)
+        yield f'<g stroke="{COLOURS[name]}" fill="{COLOURS[name]}">'
+        yield f'<polyline points="{path}" fill="none" stroke-width="2"/>'
+        yield from (dot(*one) for one in points)
+        yield "</g>"
+
+
+def dot(x: float, y: float) -> str:
+    return f'<circle cx="{x}" cy="{y}" r="2.5"/>'
 
 
 def main(arguments: list[str]) -> int:
@@ -87,15 +107,15 @@ def main(arguments: list[str]) -> int:
     print(table("hours, 1,000 series", HOURS, by_hours))
     if options.svg:
         panels = []
-        for name, sizes, found in (
-            ("24 h, by series", SERIES, by_series),
-            ("1,000 series, by hours", HOURS, by_hours),
+        for name, counted, sizes, found in (
+            ("Statistics of 24 h, ms", "series", SERIES, by_series),
+            ("Statistics of 1,000 series, ms", "hours", HOURS, by_hours),
         ):
             lines = {
                 one: [(float(size), runs[one]["work"] * 1e3) for size, runs in zip(sizes, found, strict=True)]
                 for one in ENGINES
             }
-            panels.append((name, lines))
+            panels.append((name, counted, lines))
         options.svg.write_text(plot(panels), encoding="utf-8")
     return 0
 

@@ -16,8 +16,6 @@ from tracker.objects import Objects
 from tracker.pipeline import Pipeline
 from tracker.settings import ROOT, Settings, mail_server
 
-PROBE = "doctor/probe"
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -67,11 +65,12 @@ def _exchange(pipeline: Pipeline, exchange: str) -> Iterator[Finding]:
 def _objects(what: str, url: str, variable: str) -> Iterator[Finding]:
     """Write, read back and delete a probe object, and see that conditional writes are refused when they should be."""
     objects = Objects(url)
-    token = os.urandom(8).hex().encode()
+    token = os.urandom(8).hex()
+    probe = f"doctor/probe-{token}"  # of its own: another doctor may be at work
     try:
-        objects.put(PROBE, token)
-        read_back = objects.get(PROBE) == token
-        objects.delete([PROBE])
+        objects.put(probe, token.encode())
+        read_back = objects.get(probe) == token.encode()
+        objects.delete([probe])
         objects.prove()
     except TrackerError as error:
         yield Finding(

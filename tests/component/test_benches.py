@@ -34,7 +34,7 @@ def test_gorilla_spends_a_bit_on_a_value_that_repeats() -> None:
 
 def test_the_plot_holds_every_point() -> None:
     runs = {name: {"work": 0.05, "peak": 90.0} for name in growth.ENGINES}
-    drawn = growth.plot([("by series", {name: [(30.0, 50.0), (1000.0, 99.0)] for name in runs})])
+    drawn = growth.plot([("all", "series", {name: [(30.0, 50.0), (1000.0, 99.0)] for name in runs})])
     assert drawn.count("<polyline") == len(growth.ENGINES)
     assert "| 30 | 50 | 50 | 50 | 90 |" in growth.table("series", [30], [runs])
 

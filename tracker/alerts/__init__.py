@@ -4,6 +4,7 @@ from tracker.alerts.columns import minute_of
 from tracker.alerts.evaluation import TOLD, evaluate, history, standings
 from tracker.alerts.explanation import minutes_above, most_extreme, nearest_miss
 from tracker.alerts.judging import Miss, nearer
+from tracker.alerts.lookback import Lookback
 from tracker.alerts.routing import CHANNEL, batches, recipients
 from tracker.alerts.rules import Channel, load_channels, load_rules
 from tracker.alerts.silences import Silence, load_silences, muted
@@ -35,6 +36,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "Kind",
+    "Lookback",
     "Miss",
     "Severity",
     "Silence",

@@ -203,7 +203,7 @@ def _lives(rules: Sequence[AlertRule], samples: Columns, told: Iterable[Transiti
     """Give what each rule says of each series that has something to tell."""
     last = standings(one for one in told if one.minute <= span.end)
     for rule in rules:
-        stood = {one.series: one for one in last if one.rule == rule.name and _matters(rule, one, span.start)}
+        stood = {one.series: one for one in last if one.rule == rule.name and matters(rule, one, span.start)}
         since = {series: max(number_of(one.fired), span.after - rule.remembers) - 1 for series, one in stood.items()}
         begin = span.after - (rule.lasting + LOST_MINUTES if rule.lasting else 0)
         for series, judged in judge(rule, samples, begin, span.until, since):
@@ -211,7 +211,7 @@ def _lives(rules: Sequence[AlertRule], samples: Columns, told: Iterable[Transiti
             yield _Lived(rule, series, counts, stood.get(series), span)
 
 
-def _matters(rule: AlertRule, one: Transition, after: datetime) -> bool:
+def matters(rule: AlertRule, one: Transition, after: datetime) -> bool:
     """Say whether a past transition has a bearing on the minutes after `after`."""
     cooling = one.event is Event.RESOLVED and after - one.minute <= timedelta(minutes=rule.cooldown)
     return one.event is Event.FIRING or cooling or one.minute > after - timedelta(minutes=rule.lasting + LOST_MINUTES)

@@ -4,7 +4,7 @@ Importing and using this package imports pyarrow and numpy, never pandas: `pa.ar
 `to_pylist` of times would, at a second of import in every task process.
 """
 
-from tracker.frames.buffers import coded, instants, micros, micros_of, numbers, words_at, words_of
+from tracker.frames.buffers import chosen, coded, instants, micros, micros_of, numbers, raw, words_at, words_of
 from tracker.frames.merging import merged
 from tracker.frames.samples import (
     LEAST,
@@ -36,6 +36,7 @@ __all__ = [
     "SummaryRow",
     "between",
     "check_samples",
+    "chosen",
     "coded",
     "from_none_of",
     "instants",
@@ -46,6 +47,7 @@ __all__ = [
     "numbers",
     "of_series",
     "one",
+    "raw",
     "samples_of",
     "samples_table",
     "series_table",

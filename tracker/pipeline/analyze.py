@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tracker.alerts import TOLD, Evaluation, Transition, batches, evaluate, muted
-from tracker.frames import MEASURED
+from tracker.alerts import TOLD, Evaluation, Lookback, Transition, batches, evaluate, muted
+from tracker.frames import MEASURED, merged
 from tracker.model import DAY, MINUTE, iso
 from tracker.pipeline.parts import LIVE_WITHIN, Parts, Report, seconds
 from tracker.stats import summarise
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(slots=True)
+class _Look:
+    """Looks at the hours of a day as they pass, and keeps what alerts need of them."""
+
+    back: Lookback
+    kept: list[pa.Table] = field(default_factory=list)
+    samples: int = 0
+
+    def at(self, table: pa.Table) -> pa.Table:
+        self.samples += table.num_rows
+        self.kept.append(self.back.keep(table))
+        return table
 
 
 class Analyze(Parts):
@@ -28,10 +42,11 @@ class Analyze(Parts):
         """
         began = self.clock()
         live = live and began - minute <= LIVE_WITHIN
-        window = self.store.read(minute - DAY, minute, columns=MEASURED)
-        summary = summarise(window, minute)
         told = [one for one in self.outbox.transitions(minute - TOLD, began) if not one.would_have_fired]
         since = self._left_behind(minute) if live else None
+        look = _Look(Lookback.of(self.rules, told, since or minute - MINUTE))
+        summary = summarise(map(look.at, self.store.stream(minute - DAY, minute, columns=MEASURED)), minute)
+        window = merged(look.kept)
         evaluation = self.evaluation(window, summary, minute, told, since)
         changes = muted(evaluation.transitions, self.silences, told, evaluation.down)
         recorded = self.outbox.record(changes, live=live)
@@ -42,7 +57,7 @@ class Analyze(Parts):
             "began": iso(began),
             "seconds": seconds(self.clock() - began),
             "series": summary.num_rows,
-            "samples": window.num_rows,
+            "samples": look.samples,
             "live": live,
             "transitions": len(evaluation.transitions),
             "recorded": recorded,

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tracker.frames import between, coded, micros, micros_of, numbers, summary_table
+from tracker.frames import between, micros, micros_of, numbers, raw, summary_table
 from tracker.model import DAY, Metric
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Running:
         self._at = minute
         self._minute = micros(minute) // _MINUTE
         self._markets: dict[str, int] = {}
-        self._words: tuple[list[str], Ints] = ([], np.empty(0, np.int64))
+        self._words: tuple[pa.Array, Ints] = (pa.nulls(0), np.empty(0, np.int64))
         self._state = _START[:, :0]  # series number: that of its market * number of metrics + that of its metric
 
     def add(self, table: pa.Table) -> None:
@@ -70,8 +70,9 @@ class Running:
         if rows.first <= self._minute - 1440 or rows.first + rows.width > self._minute + 1:
             self.add(between(table, self._at - DAY, self._at))
             return
-        series = self._numbers(rows.words)[rows.market[rows.bounds[:-1]]] * len(_METRICS)
-        series += np.array([_METRICS.index(one) for one in rows.kinds])[rows.metric[rows.bounds[:-1]]]
+        firsts = rows.bounds[:-1]
+        series = self._numbers(rows.markets)[rows.market[firsts]] * len(_METRICS)
+        series += np.array([_METRICS.index(one) for one in rows.metrics.to_pylist()])[rows.metric[firsts]]
         for block in rows.blocks(series):
             where = _neighbours(block.series)
             state = self._state[:, where]
@@ -79,15 +80,18 @@ class Running:
             if not isinstance(where, slice):
                 self._state[:, where] = state
 
-    def _numbers(self, words: list[str]) -> Ints:
+    def _numbers(self, markets: pa.Array) -> Ints:
         """Give the number of each market, with room in the state for the new ones."""
-        if words != self._words[0]:
+        known, numbers_ = self._words
+        if not markets.equals(known):
+            words = markets.to_pylist()
             for word in words:
                 self._markets.setdefault(word, len(self._markets))
-            self._words = words, np.array([self._markets[word] for word in words])
+            numbers_ = np.array([self._markets[word] for word in words])
             more = len(self._markets) * len(_METRICS) - self._state.shape[1]
             self._state = np.concatenate([self._state, np.repeat(_START, more, axis=1)], axis=1)
-        return self._words[1]
+            self._words = markets, numbers_
+        return numbers_
 
     def summary(self) -> pa.Table:
         """Give the summary (`frames.SUMMARY`)."""
@@ -117,9 +121,9 @@ class _Rows:
     """Sorted rows as arrays; series i has the rows bounds[i] to bounds[i + 1]."""
 
     market: Codes
-    words: list[str]
     metric: Codes
-    kinds: list[str]
+    markets: pa.Array  # the words that the codes stand for
+    metrics: pa.Array
     first: int  # minute, from 1970
     width: int  # minutes from the first to the last
     bounds: Ints
@@ -129,15 +133,17 @@ class _Rows:
     @classmethod
     def of(cls, table: pa.Table) -> _Rows:
         """Look at a table that is sorted by market, metric and minute, with one row for each."""
-        (market, words), (metric, kinds) = coded(table, "market"), coded(table, "metric")
-        minutes = micros_of(table["minute"])
-        first, last = int(minutes.min()) // _MINUTE, int(minutes.max()) // _MINUTE
-        width = last - first + 1
-        bounds = np.arange(0, len(market) + 1, width)
-        if not _all_there(market, metric, bounds, width):
+        table = table.unify_dictionaries()
+        market, metric = raw(table["market"]), raw(table["metric"])
+        minutes, values = micros_of(table["minute"]), numbers(table["value"])
+        bounds = np.arange(0, len(minutes) + 1, max(1, (minutes[-1] - minutes[0]) // _MINUTE + 1))
+        if not _all_there(market, metric, minutes, bounds):
             edges = np.flatnonzero((market[1:] != market[:-1]) | (metric[1:] != metric[:-1])) + 1
-            bounds = np.concatenate(([0], edges, [len(market)]))
-        return cls(market, words, metric, kinds, first, width, bounds, minutes, numbers(table["value"]))
+            bounds = np.concatenate(([0], edges, [len(minutes)]))
+        first = int(minutes[bounds[:-1]].min()) // _MINUTE
+        width = int(minutes[bounds[1:] - 1].max()) // _MINUTE - first + 1
+        markets, metrics = (table[name].chunk(0).dictionary for name in ("market", "metric"))
+        return cls(market, metric, markets, metrics, first, width, bounds, minutes, values)
 
     def blocks(self, series: Ints) -> Iterator[_Block]:
         """Cut the rows into grids of bounded size. `series` has the number of each."""
@@ -157,13 +163,16 @@ class _Rows:
         return np.ascontiguousarray(grid.reshape(shape).T), np.ascontiguousarray(absent.reshape(shape).T)
 
 
-def _all_there(market: Codes, metric: Codes, bounds: Ints, width: int) -> bool:
-    """Say whether each series has all minutes: as the rows are sorted, the ends of each piece tell."""
-    if len(market) % width:
+def _all_there(market: Codes, metric: Codes, minutes: Ints, bounds: Ints) -> bool:
+    """Say whether each piece is one series with all minutes from the first row's to the last row's.
+
+    As the rows are sorted, with one for each minute, the ends of the pieces tell.
+    """
+    if bounds[-1] != len(minutes):
         return False
     first, last = bounds[:-1], bounds[1:] - 1
     same = (market[first] == market[last]) & (metric[first] == metric[last])
-    return bool(same.all())
+    return bool((same & (minutes[first] == minutes[0]) & (minutes[last] == minutes[-1])).all())
 
 
 def _take_in(state: Floats, block: _Block, minute: int) -> None:

@@ -185,14 +185,16 @@ class Hours:
     def _table(self, hour: _Hour, sealed: bytes | None, wanted: _Wanted) -> pa.Table:
         if sealed is not None and self._says(sealed, hour):
             return parquet.decode(sealed, layout.hour_path(hour.at), _schema(wanted.columns))
-        return self._from_inputs(hour, sealed, wanted).select(list(wanted.columns))
+        return self._from_inputs(hour, sealed, wanted)
 
     def _from_inputs(self, hour: _Hour, old: bytes | None, wanted: _Wanted) -> pa.Table:
         """Merge an hour without a current object; listed again when what was listed is gone."""
+        names = [name for name in SAMPLES.names if name in {*wanted.columns, "origin"}]
         for _ in range(_TRIES):
             data = self._fetched([one.path for one in hour.inputs if wanted.may_be_in(one.path)])
             if None not in data.values() and (old is not None or not hour.sealed):
-                return merged([*self._kept(hour.at, old, hour.inputs), *_decoded(data, SAMPLES.names)])
+                kept = [one.select(names) for one in self._kept(hour.at, old, hour.inputs)]
+                return merged([*kept, *_decoded(data, names)]).select(list(wanted.columns))
             old = self._objects.get(layout.hour_path(hour.at))
             hour = replace(hour, inputs=self._inputs(hour.at), sealed=old is not None)
         raise StoreUnavailable(f"the objects of the hour {iso(hour.at)} keep vanishing while they are read; try again")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from tracker.alerts import TOLD, Evaluation, Lookback, Transition, batches, evaluate, muted
 from tracker.frames import MEASURED, merged
 from tracker.model import DAY, MINUTE, iso
 from tracker.pipeline.parts import LIVE_WITHIN, Parts, Report, seconds
 from tracker.stats import summarise
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(slots=True)
@@ -46,6 +44,7 @@ class Analyze(Parts):
         since = self._left_behind(minute) if live else None
         look = _Look(Lookback.of(self.rules, told, since or minute - MINUTE))
         summary = summarise(map(look.at, self.store.stream(minute - DAY, minute, columns=MEASURED)), minute)
+        pa.default_memory_pool().release_unused()  # of the hours that passed, or what follows would come on top
         window = merged(look.kept)
         evaluation = self.evaluation(window, summary, minute, told, since)
         changes = muted(evaluation.transitions, self.silences, told, evaluation.down)

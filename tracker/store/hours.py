@@ -30,8 +30,11 @@ B = TypeVar("B")
 AT_ONCE = 16
 """Objects fetched at the same time."""
 
-_FETCHED, _DECODED = 6, 2
+_FETCHED, _DECODED = 6, 1
 """Sealed hours fetched, and decoded, ahead of the one in use: the bound of what reading a range of any length holds."""
+
+_DECODERS = 2
+"""While the one in use is worked on, one more is decoded; while it is waited for, two."""
 
 _TRIES = 20
 _INPUTS = "inputs"
@@ -99,7 +102,7 @@ class Hours:
         """
         wanted, hours = _Wanted(start, end, tuple(columns), exchanges), self._listed(start, end)
         open_ = [hours.pop()] if hours and not hours[-1].sealed else []
-        with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(_DECODED) as decoders:
+        with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(2) as decoders:
             begun = [decoders.submit(self._table, one, None, wanted) for one in open_]  # the longest, so the first
             fetched = ahead(fetchers, self._with_sealed, hours, _FETCHED)
             yield from ahead(decoders, lambda one: self._table(*one, wanted), fetched, _DECODED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -54,9 +55,10 @@ class SetUp:
         return None
 
     def read(self, path: str) -> str | None:
-        """Read a page of the site as its readers do."""
+        """Read a page of the site as its readers do: object storage keeps it packed, and hands it out so."""
         with suppress(URLError, OSError), urlopen(f"{self.site}/{path}", timeout=10) as answer:
-            return str(answer.read().decode())
+            body = answer.read()
+            return (gzip.decompress(body) if answer.headers["Content-Encoding"] == "gzip" else body).decode()
         return None
 
     def usage(self) -> dict[str, float]:

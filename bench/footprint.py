@@ -69,6 +69,7 @@ def standalone(home: Path, given: dict[str, str]) -> Iterator[SetUp]:
         plain
         | given
         | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # it starts `airflow` by name
             "AIRFLOW_HOME": str(home),
             "TRACKER_STORE_URL": str(home / "store"),
             "TRACKER_SITE_URL": str(home / "site"),

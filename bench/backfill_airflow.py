@@ -3,8 +3,8 @@
     python -m bench.backfill_airflow [--days 7] [--markets 20]
 
 Starts `tracker up` on a simulated exchange. `airflow backfill create` over the last days, then the same once more with
-`--reprocess-behavior completed`: the bytes of what is stored must not change. Then the days before, twice by the buttons
-of the UI in a headless Chromium. Prints seconds, rows and what changed.
+`--reprocess-behavior completed`: the bytes of what is stored must not change. Then the days before, twice, by the
+buttons of the UI in a headless Chromium. Prints seconds, rows and what changed.
 """
 
 from __future__ import annotations

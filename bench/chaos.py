@@ -9,6 +9,7 @@ for a fresh page and the last mail, fills gaps from candles (`tracker seal`) and
 
 - no minute is lost that candles can give back: every market has a price at each;
 - no row is wrong: one row per series and minute, and its value is what the exchange showed when it was asked;
+- it never stood still for more than five minutes;
 - every alert was told, once, and its mail came; copies of it carry one Message-ID;
 - after SIGTERM no process is left.
 
@@ -37,7 +38,7 @@ from urllib.request import urlopen
 
 import psutil
 
-from bench.witness import EXCHANGE, faults
+from bench.witness import EXCHANGE, faults, standstill
 from tracker.alerts import Transition
 from tracker.mail import message_id
 from tracker.model import DAY, MINUTE
@@ -58,6 +59,9 @@ PARTS = {
     "tracker up": "tracker up",
 }
 METRICS = ["price", "volume_24h"]
+STANDSTILL = 5
+"""So many minutes may pass without a poll; candles fill them."""
+
 SENDER = "tracker@example.com"
 
 
@@ -199,6 +203,9 @@ def check(victim: Victim, first: datetime, last: datetime) -> list[str]:
     bad = faults(rows, MARKETS, METRICS, (first, last))
     origins = dict(Counter(row["origin"] for row in rows))
     print(f"{len(rows)} samples of {first:%H:%M} to {last:%H:%M} {origins}: {len(bad)} wrong, twice or lost")
+    if (still := standstill(rows, (first, last))) > STANDSTILL:
+        bad.append("it stood still too long")
+    print(f"the longest standstill: {still} minutes without a poll")
     return bad + untold(victim)
 
 

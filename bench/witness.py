@@ -10,8 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
+from tracker.model import MINUTE
 from tracker.sim.markets import MadeUp
 from tracker.sim.tape import DAY, Listed, ticker
 
@@ -86,6 +88,14 @@ def faults(
             what = f"{row['market']} {row['metric']} {row['minute']}"
             bad.append(f"{what} is {row['value']} ({row['origin']}), not {right}")
     return bad
+
+
+def standstill(rows: Iterable[Mapping[str, Any]], span: tuple[datetime, datetime]) -> int:
+    """Count the minutes of the longest time within `span` in which nothing was polled."""
+    polled = {datetime.fromisoformat(row["minute"]) for row in rows if row["origin"] == "poll"}
+    first, last = span
+    known = [first - MINUTE, *sorted(at for at in polled if first <= at <= last), last + MINUTE]
+    return max((after - before) // MINUTE - 1 for before, after in pairwise(known))
 
 
 def _number(minute: datetime) -> int:

@@ -76,3 +76,10 @@ def test_a_witness_of_the_exchange_sees_what_is_lost_twice_or_wrong(shown, harm,
     found = witness.faults(harm(shown), ["BTC-USD"], ["price", "volume_24h"], (BEGAN, BEGAN + 9 * MINUTE))
     assert len(found) == len(said)
     assert all(one.startswith(start) for one, start in zip(found, said, strict=True))
+
+
+def test_a_standstill_is_counted_in_minutes_without_a_poll(shown: list[dict[str, Any]]) -> None:
+    span = (BEGAN, BEGAN + 9 * MINUTE)
+    assert witness.standstill(shown, span) == 1  # every other minute is from its candle
+    assert witness.standstill(shown[:6], span) == 7
+    assert witness.standstill([], span) == 10

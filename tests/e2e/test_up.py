@@ -193,7 +193,8 @@ def test_the_demo_runs_survives_kills_and_stops_without_a_trace(
 
     scheduler = service.leader("airflow scheduler")
     assert scheduler is not None
-    scheduler.kill()
+    next(one for one in scheduler.children() if "LocalExecutor" in " ".join(one.cmdline())).kill()
+    service.wait(lambda: "a worker of the scheduler was killed" in service.log.read_text())
     service.wait(lambda: "scheduler ended with code -9" in service.log.read_text())
     service.wait(lambda: service.leader("airflow scheduler"))
     asked = service.post("/dags/track_prices/dagRuns", {"logical_date": None})["dag_run_id"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tracker import __version__
 from tracker.errors import ConfigError
+from tracker.service.crew import Crew
 from tracker.service.health import Patience, get, unwell
 from tracker.service.home import ROOT, Home, Ports, environment
 from tracker.service.processes import sweep
@@ -92,7 +93,7 @@ class _Service:
 
     def run(self) -> None:
         """Keep everything running: what hangs is restarted like what died, and old runs are forgotten each day."""
-        patience = Patience(lambda: unwell(self.ports.url(self.ports.api)))
+        patience, crew = Patience(lambda: unwell(self.ports.url(self.ports.api))), Crew()
         tidy_at = time.monotonic() + HOUSEKEEPING_FIRST
         while True:
             look_at = time.monotonic() + LOOK_EVERY
@@ -100,6 +101,11 @@ class _Service:
             for name in patience.hung():
                 self.say(f"{name} does not answer; ending it, to start it again")
                 self.supervisor.shoot(name)
+            if crew.lost(self.supervisor.pid("scheduler")):
+                self.say(
+                    "a worker of the scheduler was killed, which may stop all others; starting the scheduler again"
+                )
+                self.supervisor.shoot("scheduler")
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + HOUSEKEEPING_EVERY
                 command = [sys.executable, str(ROOT / "dags" / "tracker_housekeeping.py")]

@@ -96,6 +96,12 @@ class Supervisor:
         child.start(time.monotonic())
         return child
 
+    def pid(self, name: str) -> int | None:
+        """Give the process of a child, None while it does not run."""
+        return next(
+            (one.process.pid for one in self.children if one.name == name and one.running and one.process), None
+        )
+
     def shoot(self, name: str) -> None:
         """Kill a child that hangs; `watch` starts it again."""
         for child in self.children:

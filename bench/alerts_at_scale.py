@@ -23,12 +23,11 @@ from tests.support.fakes import FakeNotifier
 from tracker.alerts import Event, Transition, batches, evaluate, load_rules, standings
 from tracker.bucket import SiteBucket
 from tracker.frames import SAMPLES
-from tracker.mail import compose
-from tracker.model import DAY, HOUR, MINUTE, Metric
+from tracker.mail.composing import compose
+from tracker.model import DAY, HOUR, MINUTE, About, Metric
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
 from tracker.settings import ROOT
-from tracker.site import About
 from tracker.site.replay import report
 from tracker.stats import summarise
 from tracker.store import ParquetStore

@@ -40,7 +40,7 @@ import psutil
 
 from bench.witness import EXCHANGE, faults, standstill
 from tracker.alerts import Transition
-from tracker.mail import message_id
+from tracker.mail.composing import message_id
 from tracker.model import DAY, MINUTE
 from tracker.outbox import ObjectOutbox
 from tracker.outbox.rows import read_mail

@@ -29,7 +29,8 @@ import psutil
 
 from tests.support.transitions import fired, queue, series
 from tracker.errors import MailRefused, MailUnavailable
-from tracker.mail import SmtpNotifier, compose, message_id
+from tracker.mail.composing import compose, message_id
+from tracker.mail.smtp import SmtpNotifier
 from tracker.model import MINUTE, whole_minute
 from tracker.outbox import ObjectOutbox
 from tracker.service.processes import MARK

@@ -66,7 +66,7 @@ class TrackerNotifier(BaseNotifier):
         super().render_template_fields({"reason": "", **context, **run_of(context)}, jinja_env)
 
     def notify(self, context: Context) -> None:
-        from tracker.mail import SmtpNotifier
+        from tracker.mail.smtp import SmtpNotifier
 
         server = mail_server()
         if server is None:
@@ -79,7 +79,8 @@ class TrackerNotifier(BaseNotifier):
 
     def _tell(self, server: MailServer, text: str) -> None:
         from tracker.bootstrap import notices
-        from tracker.mail import SmtpNotifier, notice
+        from tracker.mail.notices import notice
+        from tracker.mail.smtp import SmtpNotifier
 
         now = datetime.now(UTC)  # noqa: TID251 - a callback is told no time
         board = notices(os.environ)

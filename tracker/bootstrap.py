@@ -11,8 +11,8 @@ from tracker import __version__
 from tracker.alerts import AlertRule, Channel, load_channels, load_rules, load_silences
 from tracker.bucket import SiteBucket
 from tracker.errors import ConfigError
-from tracker.mail import SmtpNotifier
-from tracker.model import Retention
+from tracker.mail.smtp import SmtpNotifier
+from tracker.model import About, Retention
 from tracker.objects import Objects
 from tracker.outbox import ObjectOutbox
 from tracker.outbox.notices import Notices
@@ -20,8 +20,7 @@ from tracker.ping import Ping
 from tracker.pipeline import Pipeline
 from tracker.ports import Notifier
 from tracker.settings import ROOT, MailServer, Settings, mail_server
-from tracker.site import About
-from tracker.sources import SOURCES, source_of
+from tracker.sources import SOURCES, Sources
 from tracker.store import ParquetStore
 from tracker.watchlist import Watchlist
 
@@ -48,7 +47,7 @@ def build(
     return Pipeline(
         watchlist=watchlist,
         rules=rules,
-        sources={exchange: source_of(exchange, settings, clock) for exchange in watchlist.markets},
+        sources=Sources(watchlist.markets, settings, clock),
         store=ParquetStore(settings.store_url),
         outbox=ObjectOutbox(settings.store_url),
         bucket=SiteBucket(settings.site_url, settings.keep_copies),

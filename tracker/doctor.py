@@ -90,7 +90,7 @@ def _mail(environment: Mapping[str, str], settings: Settings) -> Iterator[Findin
         mend = "set AIRFLOW_CONN_SMTP_DEFAULT, or make the connection smtp_default in Airflow's UI (not seen from here)"
         yield Finding(None, "mail: no mail server in the environment", mend)
         return
-    from tracker.mail import SmtpNotifier
+    from tracker.mail.smtp import SmtpNotifier
 
     where = f"mail server {server.host}:{server.port}"
     try:

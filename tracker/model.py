@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -203,6 +203,30 @@ class Evidence:
     path: str
     sha256: str
     exchange: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What made the site: shown in footers and provenance, so nothing secret may be in it.
+
+    `store` describes the store without credentials. `repaint_seconds` is the period in which pages are
+    made anew, `market_seconds` that of the pages and files of a market.
+    """
+
+    version: str
+    run_id: str | None = None
+    run_url: str | None = None
+    airflow_url: str | None = None
+    public_url: str | None = None
+    commit: str | None = None
+    mail_to_count: int = 0
+    store: str = ""
+    repaint_seconds: int = 60
+    market_seconds: int = 60
+
+    def of_run(self, run_id: str | None, run_url: str | None) -> About:
+        """Give the same with the run that makes the pages."""
+        return replace(self, run_id=run_id, run_url=run_url)
 
 
 def whole_minute(at: datetime) -> datetime:

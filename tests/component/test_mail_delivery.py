@@ -15,7 +15,8 @@ from tests.support.transitions import fired, queue, series
 from tests.support.windows import T0, at
 from tracker.alerts import Batch
 from tracker.errors import MailRefused, MailUnavailable
-from tracker.mail import SmtpNotifier, compose
+from tracker.mail.composing import compose
+from tracker.mail.smtp import SmtpNotifier
 from tracker.outbox import ObjectOutbox
 from tracker.settings import MailServer
 
@@ -182,7 +183,8 @@ def test_killed_between_accepted_and_marked_the_mail_comes_twice_with_one_messag
         import os, signal, sys
         from tests.support.transitions import fired, queue
         from tests.support.windows import at
-        from tracker.mail import SmtpNotifier, compose
+        from tracker.mail.composing import compose
+        from tracker.mail.smtp import SmtpNotifier
         from tracker.outbox import ObjectOutbox
         from tracker.settings import MailServer
 

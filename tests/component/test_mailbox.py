@@ -20,7 +20,8 @@ from tests.support.transitions import fired, resolved
 from tests.support.windows import T0
 from tracker.alerts import Batch
 from tracker.errors import PermanentError
-from tracker.mail import SmtpNotifier, compose
+from tracker.mail.composing import compose
+from tracker.mail.smtp import SmtpNotifier
 from tracker.settings import MailServer
 from tracker.sim.mailbox import Mailbox, serve
 

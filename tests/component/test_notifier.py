@@ -16,7 +16,7 @@ from tests.support.transitions import fired
 from tests.support.windows import T0
 from tracker.alerts import Batch, Channel
 from tracker.errors import ConfigError, MailUnavailable
-from tracker.mail import compose
+from tracker.mail.composing import compose
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.filterwarnings("default")]
 

@@ -13,11 +13,10 @@ from tests.support.fakes import FakeNotifier, FakeSource
 from tracker.alerts import load_rules
 from tracker.bucket import SiteBucket
 from tracker.errors import ConfigError, MailRefused, MailUnavailable, SourceUnavailable, StoreUnavailable
-from tracker.model import DAY, HOUR, MINUTE, Market
+from tracker.model import DAY, HOUR, MINUTE, About, Market
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
 from tracker.settings import ROOT
-from tracker.site import About
 from tracker.store import ParquetStore
 from tracker.watchlist import Watchlist
 

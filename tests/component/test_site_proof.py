@@ -15,10 +15,10 @@ from tests.support import scrape, site
 from tests.support.fakes import FakeNotifier, FakeSource
 from tests.support.site import NOW, RULES
 from tracker.bucket import SiteBucket
-from tracker.model import HOUR, Market, Metric
+from tracker.model import HOUR, About, Market, Metric
 from tracker.outbox import ObjectOutbox
 from tracker.pipeline import Pipeline
-from tracker.site import About, formats
+from tracker.site import formats
 from tracker.watchlist import Watchlist
 
 

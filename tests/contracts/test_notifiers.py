@@ -12,7 +12,8 @@ from tests.support.transitions import fired
 from tests.support.windows import T0
 from tracker.alerts import Batch
 from tracker.errors import MailRefused, MailUnavailable
-from tracker.mail import SmtpNotifier, compose
+from tracker.mail.composing import compose
+from tracker.mail.smtp import SmtpNotifier
 from tracker.settings import MailServer
 
 MESSAGE = compose(Batch("b", "ann@example.com", T0, (fired(),)), None, "tracker@example.com")

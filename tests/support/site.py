@@ -17,6 +17,7 @@ from tracker.model import (
     DAY,
     HOUR,
     MINUTE,
+    About,
     Listing,
     Market,
     MarketStatus,
@@ -26,7 +27,7 @@ from tracker.model import (
     Sample,
     whole_hour,
 )
-from tracker.site import About, Feed, Figure, Status, Step, render
+from tracker.site import Feed, Figure, Status, Step, render
 from tracker.stats import summarise
 from tracker.store import ParquetStore
 

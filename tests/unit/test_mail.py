@@ -17,7 +17,7 @@ from tests.support.transitions import fired, resolved, series
 from tests.support.windows import T0
 from tracker.alerts import AlertRule, Batch, Comparison, Event, Kind, Severity, load_silences
 from tracker.alerts.values import MassRise, feed_of
-from tracker.mail import compose
+from tracker.mail.composing import compose
 from tracker.mail.sparkline import sparkline
 from tracker.model import MINUTE, Market, Metric, Series
 

@@ -27,8 +27,8 @@ from tests.support import scrape, site
 from tests.support.site import ABOUT, NOW, RULES, STATUS
 from tracker import stats
 from tracker.alerts import State
-from tracker.model import DAY, HOUR, Evidence, Market, Metric, Series, Usage, iso
-from tracker.site import About, Feed, History, Status, shares
+from tracker.model import DAY, HOUR, About, Evidence, Market, Metric, Series, Usage, iso
+from tracker.site import Feed, History, Status, shares
 from tracker.site.charts import sparkline
 from tracker.site.content import fold
 from tracker.stats import summarise

@@ -1,7 +1,1 @@
-"""The mail of an alert: compose() decides what it says, SmtpNotifier hands it over."""
-
-from tracker.mail.composing import MOST_ROWS, compose, domain_of, message_id
-from tracker.mail.notices import notice
-from tracker.mail.smtp import SmtpNotifier
-
-__all__ = ["MOST_ROWS", "SmtpNotifier", "compose", "domain_of", "message_id", "notice"]
+"""The mail of an alert: `composing` decides what it says, `smtp` hands it over, `notices` are those to the operator."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tracker.alerts import CHANNEL
 from tracker.errors import ConfigError, MailRefused
-from tracker.mail import compose
 from tracker.pipeline.analyze import Analyze
 from tracker.pipeline.parts import LIVE_WITHIN, Report
 from tracker.ports import Notifier
@@ -37,6 +36,8 @@ class Deliver(Analyze):
             self.outbox.release(batch_id)
 
     def _send(self, batch_id: str) -> Report:
+        from tracker.mail.composing import compose  # with Jinja, which no other step but the site's needs
+
         batch = self.outbox.batch(batch_id)
         if batch is None:
             return {"batch": batch_id, "sent": 0}

@@ -9,9 +9,8 @@ from typing import Any
 
 from tracker.alerts import AlertRule, Silence
 from tracker.errors import TrackerError
-from tracker.model import HOUR, Market, Problem, Retention, iso
+from tracker.model import HOUR, About, Market, Problem, Retention, iso
 from tracker.ports import Bucket, Notifier, Outbox, Source, Store
-from tracker.site import About
 from tracker.watchlist import Watchlist
 
 LISTINGS_KEPT = HOUR

@@ -19,11 +19,12 @@ from tracker.pipeline.analyze import Analyze
 from tracker.pipeline.figures import FIGURES, figures
 from tracker.pipeline.parts import Report, seconds
 from tracker.ports import Copy, Standing
-from tracker.site import ALERTS_SHOWN, FOLDER, Feed, Figure, History, Status, Step, folder_of, market_paths, render
 from tracker.stats import summarise
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tracker.site import History, Status
 
 MARKETS_A_MINUTE = 75
 """About so many markets' pages are made each minute; with more markets each waits for its turn."""
@@ -32,7 +33,6 @@ LONGEST_CADENCE = 5
 """Minutes after which every market's pages are made anew, however many there are."""
 
 OPEN = frozenset({State.FIRING, State.RESOLVING})
-HISTORY_PAGE = f"{FOLDER}/index.html"
 STEPS = ("fetch", "analyze", "publish")
 
 
@@ -41,20 +41,22 @@ class Publish(Analyze):
 
     def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> Report:
         """Render the site as of `minute` and upload what changed; a later minute that is out stays out."""
+        from tracker import site  # with its templates and charts, which no other step needs
+
         began = self.clock()
         standing = self.bucket.standing()
         window = self.store.read(minute - DAY, minute)
         summary = self.store.read_summary(minute)
         if summary is None:
             summary = summarise(window, minute)
-        transitions = self.outbox.transitions(minute - ALERTS_SHOWN, minute)
+        transitions = self.outbox.transitions(minute - site.ALERTS_SHOWN, minute)
         evaluation = self.evaluation(window, summary, minute, [one for one in transitions if not one.would_have_fired])
         news = _news(summary, minute)
         every = self.market_pages or max(1, min(LONGEST_CADENCE, -(-len(news) // MARKETS_A_MINUTE)))
         due = _due(news, minute, every, evaluation, standing.made)
         history = self._history(minute, standing)
         status = self._status(minute, window, standing.usage)
-        pages = render(
+        pages = site.render(
             summary,
             window,
             evaluation,
@@ -68,12 +70,12 @@ class Publish(Analyze):
             evidence=self.store.evidence(minute, self.sources),
             history=history,
         )
-        kept = {path: pages.pop(path) for path in list(pages) if path.startswith(folder_of(minute))}
-        others = {path for market in news.keys() - due for path in market_paths(market)} | {HISTORY_PAGE}
+        kept = {path: pages.pop(path) for path in list(pages) if path.startswith(site.folder_of(minute))}
+        others = {path for market in news.keys() - due for path in site.market_paths(market)}
         published = self.bucket.publish(
             pages,
             minute,
-            keep=standing.made.keys() & others,
+            keep=standing.made.keys() & (others | {f"{site.FOLDER}/index.html"}),
             copy=Copy(whole_hour(minute), kept) if history.copy else None,
         )
         ended = self.clock()
@@ -92,6 +94,8 @@ class Publish(Analyze):
 
     def _history(self, minute: datetime, standing: Standing) -> History:
         """Say which hours are kept; the first ranking that is published in an hour is kept as that hour's."""
+        from tracker.site import History
+
         copy = whole_hour(minute) not in standing.copies
         return History(standing.copies, copy, tuple(self.bucket.copies()) if copy else ())
 
@@ -102,6 +106,8 @@ class Publish(Analyze):
 
     def _status(self, minute: datetime, window: pa.Table, usage: Usage) -> Status:
         """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
+        from tracker.site import Feed, Figure, Status, Step
+
         reports = self.store.read_reports(minute)
         feeds = reports.get("fetch", {}).get("feeds", [])
         before = self.store.read_reports(minute - MINUTE).get("publish", {}).get("figures", {})
@@ -162,6 +168,8 @@ def _due(
 
     `made` says when the objects that are out were made.
     """
+    from tracker.site import market_paths
+
     turn = int(minute.timestamp()) // 60 % every
     moving = {one.series.market for one in evaluation.transitions}
     moving |= {series.market for series, state in evaluation.states.items() if state in OPEN}

@@ -3,13 +3,12 @@
 from tracker.site.alerts import ALERTS_SHOWN
 from tracker.site.history import FOLDER, History, folder_of
 from tracker.site.markets import market_paths
-from tracker.site.pages import About, Feed, Figure, Status, Step
+from tracker.site.pages import Feed, Figure, Status, Step
 from tracker.site.rendering import render
 
 __all__ = [
     "ALERTS_SHOWN",
     "FOLDER",
-    "About",
     "Feed",
     "Figure",
     "History",

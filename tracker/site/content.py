@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tracker.alerts import AlertRule, Evaluation, Event, Kind, State, Transition
-from tracker.model import DAY, MINUTE, Evidence, Market, Metric, Series
+from tracker.model import DAY, MINUTE, About, Evidence, Market, Metric, Series
 from tracker.site import wording
 from tracker.site.history import NO_HISTORY, History
-from tracker.site.pages import NO_PROOF, STALE_AFTER, About, Alert, Frame, Link, Proof, Status
+from tracker.site.pages import NO_PROOF, STALE_AFTER, Alert, Frame, Link, Proof, Status
 from tracker.site.samples import EMPTY, Samples, by_series
 
 if TYPE_CHECKING:

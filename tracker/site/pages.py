@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
 from tracker.alerts import AlertRule, Delivery, Silence, State
 from tracker.coverage import ExchangeCoverage
-from tracker.model import NOTHING_ASKED, Market, Metric, Problem, Usage
+from tracker.model import NOTHING_ASKED, About, Market, Metric, Problem, Usage
 from tracker.site.cost import Cost
 from tracker.site.formats import Number
 
@@ -18,30 +18,6 @@ LATE_AFTER = timedelta(seconds=60)
 
 STALE_AFTER = timedelta(seconds=120)
 """A page is stale when it is older than its period and this."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What made the site: shown in footers and provenance, so nothing secret may be in it.
-
-    `store` describes the store without credentials. `repaint_seconds` is the period in which pages are
-    made anew, `market_seconds` that of the pages and files of a market.
-    """
-
-    version: str
-    run_id: str | None = None
-    run_url: str | None = None
-    airflow_url: str | None = None
-    public_url: str | None = None
-    commit: str | None = None
-    mail_to_count: int = 0
-    store: str = ""
-    repaint_seconds: int = 60
-    market_seconds: int = 60
-
-    def of_run(self, run_id: str | None, run_url: str | None) -> About:
-        """Give the same with the run that makes the pages."""
-        return replace(self, run_id=run_id, run_url=run_url)
 
 
 @dataclass(frozen=True, slots=True)

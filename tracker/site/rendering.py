@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tracker.alerts import AlertRule, Evaluation, Transition
-from tracker.model import Evidence, Market, Metric
+from tracker.model import About, Evidence, Market, Metric
 from tracker.site import assets, downloads, shares
 from tracker.site.alerts import alerts_page
 from tracker.site.content import Content
 from tracker.site.feed import feed
 from tracker.site.history import NO_HISTORY, History, folder_of
 from tracker.site.methodology import methodology_page
-from tracker.site.pages import About, RankingPage, Status
+from tracker.site.pages import RankingPage, Status
 from tracker.site.ranking import kept_pages, ranking_pages
 from tracker.site.reports import (
     directory_page,

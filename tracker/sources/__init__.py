@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from functools import cache
+from typing import Protocol
 
-from tracker.sources.binance import Binance
-from tracker.sources.coinbase import Coinbase
-from tracker.sources.kraken import Kraken
+from tracker.ports import Source
 from tracker.sources.machine import Machine
-
-if TYPE_CHECKING:
-    from tracker.ports import Source
 
 
 class Places(Protocol):
@@ -32,11 +28,26 @@ class Places(Protocol):
 
 Clock = Callable[[], datetime]
 
-SOURCES: dict[str, Callable[[Places, Clock], Source]] = {
-    "coinbase": lambda at, clock: Coinbase(at.coinbase_url, at.coinbase_advanced_url, clock, Machine(paced=at.pace)),
-    "kraken": lambda at, clock: Kraken(at.kraken_url, clock, Machine(paced=at.pace)),
-    "binance": lambda at, clock: Binance(at.binance_url, clock, Machine(paced=at.pace)),
-}
+
+def _coinbase(at: Places, clock: Clock) -> Source:
+    from tracker.sources.coinbase import Coinbase
+
+    return Coinbase(at.coinbase_url, at.coinbase_advanced_url, clock, Machine(paced=at.pace))
+
+
+def _kraken(at: Places, clock: Clock) -> Source:
+    from tracker.sources.kraken import Kraken
+
+    return Kraken(at.kraken_url, clock, Machine(paced=at.pace))
+
+
+def _binance(at: Places, clock: Clock) -> Source:
+    from tracker.sources.binance import Binance
+
+    return Binance(at.binance_url, clock, Machine(paced=at.pace))
+
+
+SOURCES: dict[str, Callable[[Places, Clock], Source]] = {"coinbase": _coinbase, "kraken": _kraken, "binance": _binance}
 
 
 def source_of(exchange: str, at: Places, clock: Clock) -> Source:
@@ -46,3 +57,22 @@ def source_of(exchange: str, at: Places, clock: Clock) -> Source:
 
         return ViaCcxt(exchange, clock)
     return SOURCES[exchange](at, clock)
+
+
+class Sources(Mapping[str, Source]):
+    """The sources of exchanges, each made, with its imports, when it is first asked for: most steps ask none."""
+
+    def __init__(self, exchanges: Iterable[str], at: Places, clock: Clock) -> None:
+        self._exchanges = tuple(exchanges)
+        self._made = cache(lambda exchange: source_of(exchange, at, clock))
+
+    def __getitem__(self, exchange: str) -> Source:
+        if exchange not in self._exchanges:
+            raise KeyError(exchange)
+        return self._made(exchange)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._exchanges)
+
+    def __len__(self) -> int:
+        return len(self._exchanges)

@@ -73,7 +73,7 @@ class Analyze(Parts):
         told: Sequence[Transition],
         since: datetime | None = None,
     ) -> Evaluation:
-        """Evaluate the rules; the silence of an exchange counts only if it was asked at this minute."""
+        """Evaluate the rules on what a `Lookback` keeps; the silence of an exchange counts only if it was asked now."""
         fetched = self._fetched(minute)
         asked = [] if fetched["late"] else [feed["exchange"] for feed in fetched["feeds"]]
         return evaluate(self.rules, window, summary, minute, told=told, since=since, asked=asked)

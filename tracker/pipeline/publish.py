@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tracker.alerts import Evaluation, State, recipients
+from tracker.alerts import Evaluation, Lookback, State, recipients
 from tracker.alerts.values import SILENT_MINUTES
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
@@ -50,7 +50,9 @@ class Publish(Analyze):
         if summary is None:
             summary = summarise(window, minute)
         transitions = self.outbox.transitions(minute - site.ALERTS_SHOWN, minute)
-        evaluation = self.evaluation(window, summary, minute, [one for one in transitions if not one.would_have_fired])
+        told = [one for one in transitions if not one.would_have_fired]
+        near = Lookback.of(self.rules, told, minute - MINUTE).keep(window)
+        evaluation = self.evaluation(near, summary, minute, told)
         news = _news(summary, minute)
         every = self.market_pages or max(1, min(LONGEST_CADENCE, -(-len(news) // MARKETS_A_MINUTE)))
         due = _due(news, minute, every, evaluation, standing.made)

@@ -54,14 +54,15 @@ def kept_of(day: pa.Table, back: Lookback) -> pa.Table:
 @given(
     st.dictionaries(st.sampled_from(SERIES), series, min_size=1),
     st.integers(1, 61),
+    st.sampled_from([0, 5, 61]),
     st.sampled_from([None, ["coinbase"]]),
     st.randoms(),
 )
-def test_what_it_leaves_out_changes_nothing(values, late, asked, chance):
-    """The series end at one minute, which is decided with up to an hour before it, knowing some of what was told."""
+def test_what_it_leaves_out_changes_nothing(values, late, known, asked, chance):
+    """A minute is decided, with up to an hour before it, knowing some of what was told before it and after it."""
     minute, since = at(LENGTH - 1), at(LENGTH - 1 - late)
     whole = window({name: {LENGTH - len(some) + n: v for n, v in enumerate(some)} for name, some in values.items()})
-    told = history(RULES, whole, at(LENGTH - 1) - HOUR * 9, since)
+    told = history(RULES, whole, minute - 9 * HOUR, since + known * MINUTE)
     told = [one for one in told if chance.random() < 0.9]
     day = between(whole, minute - DAY, minute)
     kept = kept_of(day, Lookback.of(RULES, told, since))

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from tracker.alerts import AlertRule, Evaluation, Transition, evaluate, history
 from tracker.coverage import ExchangeCoverage, cover
-from tracker.frames import SAMPLES, samples_of, samples_table
+from tracker.frames import SAMPLES, dictionary_column, number_column, samples_of, samples_table
+from tracker.frames.buffers import TIME
 from tracker.model import (
     DAY,
     HOUR,
@@ -112,14 +113,13 @@ def window(values: Mapping[tuple[Market, Metric], Iterable[float]], minute: date
         minutes.append(int(minute.timestamp() * 1e6) - (len(series) - 1 - kept) * 60_000_000)
         numbers.append(series[kept])
     stamps = np.concatenate(minutes)
-    times = pa.array(stamps, pa.timestamp("us", tz="UTC"))
     columns = [
-        pa.DictionaryArray.from_arrays(np.concatenate(codes), pa.array(names)),
-        pa.DictionaryArray.from_arrays(np.concatenate(metrics), pa.array([one.value for one in Metric])),
-        times,
-        pa.array(np.concatenate(numbers)),
-        pa.array(stamps + 2_000_000, pa.timestamp("us", tz="UTC")),
-        pa.DictionaryArray.from_arrays(np.zeros(len(stamps), np.int32), pa.array(["poll"])),
+        dictionary_column(np.concatenate(codes), names),
+        dictionary_column(np.concatenate(metrics), [one.value for one in Metric]),
+        number_column(stamps, TIME),
+        number_column(np.concatenate(numbers), pa.float64()),
+        number_column(stamps + 2_000_000, TIME),
+        dictionary_column(np.zeros(len(stamps), np.int32), ["poll"]),
     ]
     return pa.Table.from_arrays(columns, schema=SAMPLES)
 

@@ -4,7 +4,19 @@ Importing and using this package imports pyarrow and numpy, never pandas: `pa.ar
 `to_pylist` of times would, at a second of import in every task process.
 """
 
-from tracker.frames.buffers import chosen, coded, instants, micros, micros_of, numbers, raw, words_at, words_of
+from tracker.frames.buffers import (
+    chosen,
+    coded,
+    dictionary_column,
+    instants,
+    micros,
+    micros_of,
+    number_column,
+    numbers,
+    raw,
+    words_at,
+    words_of,
+)
 from tracker.frames.merging import merged
 from tracker.frames.samples import (
     LEAST,
@@ -22,7 +34,7 @@ from tracker.frames.samples import (
     samples_table,
     series_table,
 )
-from tracker.frames.summary import SUMMARY, SummaryRow, summary_rows, summary_table
+from tracker.frames.summary import SUMMARY, SummaryRow, summary_dicts, summary_rows, summary_table
 from tracker.frames.traded import TRADED, traded_of, traded_table
 
 __all__ = [
@@ -38,12 +50,14 @@ __all__ = [
     "check_samples",
     "chosen",
     "coded",
+    "dictionary_column",
     "from_none_of",
     "instants",
     "merged",
     "micros",
     "micros_of",
     "minutes_of",
+    "number_column",
     "numbers",
     "of_series",
     "one",
@@ -51,6 +65,7 @@ __all__ = [
     "samples_of",
     "samples_table",
     "series_table",
+    "summary_dicts",
     "summary_rows",
     "summary_table",
     "traded_of",

@@ -40,6 +40,11 @@ def instants(column: pa.ChunkedArray) -> list[Any]:
     return [None if us is None else instant(us) for us in found]
 
 
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """Give a column of any type as Python values, times as datetimes in UTC, null as None."""
+    return instants(column) if pa.types.is_timestamp(column.type) else column.to_pylist()
+
+
 def coded(table: pa.Table, name: str) -> tuple[np.ndarray[Any, np.dtype[np.int32]], list[str]]:
     """Give a dictionary column of a table as codes, and the words they stand for."""
     column = table[name].unify_dictionaries()

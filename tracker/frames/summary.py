@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tracker.frames.buffers import TIME, instants, micros, number_column, string_column
+from tracker.frames.buffers import TIME, micros, number_column, string_column, values_of
 from tracker.model import Market, Metric, Series
 
 SUMMARY = pa.schema(
@@ -78,13 +78,13 @@ def summary_rows(summary: pa.Table) -> list[SummaryRow]:
     """Give the rows of a summary as values, in the order of the table."""
     columns: list[Sequence[Any]] = []
     for field in fields(SummaryRow):
-        column = summary[field.name]
-        if pa.types.is_timestamp(column.type):
-            columns.append(instants(column))
-        elif field.name == "market":
-            columns.append([Market.parse(text) for text in column.to_pylist()])
-        elif field.name == "metric":
-            columns.append([Metric(text) for text in column.to_pylist()])
-        else:
-            columns.append(column.to_pylist())
+        values = values_of(summary[field.name])
+        of_field = {"market": Market.parse, "metric": Metric}.get(field.name)
+        columns.append([of_field(one) for one in values] if of_field else values)
     return [SummaryRow(*row) for row in zip(*columns, strict=True)]
+
+
+def summary_dicts(summary: pa.Table) -> list[dict[str, Any]]:
+    """Give the rows of a summary by column, names as the table has them, times as datetimes in UTC, null as None."""
+    columns = (values_of(column) for column in summary.columns)
+    return [dict(zip(summary.column_names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tracker.alerts import AlertRule, Evaluation, Event, Kind, State, Transition
+from tracker.frames import summary_dicts
 from tracker.model import DAY, MINUTE, About, Evidence, Market, Metric, Series
 from tracker.site import wording
 from tracker.site.history import NO_HISTORY, History
@@ -60,11 +61,11 @@ class Content:
         history: History = NO_HISTORY,
     ) -> Content:
         """Look the inputs up by series, and fold transitions into alerts."""
-        every = summary.to_pylist()
+        every = summary_dicts(summary)
         markets = {name: Market.parse(name) for name in sorted({row["market"] for row in every})}
         known = {one.id: one for one in (*transitions, *evaluation.transitions) if one.minute <= minute}
         changes = tuple(sorted(known.values(), key=lambda one: (one.minute, one.id)))
-        before = hour_ago.select(["market", "metric", "rank"]).to_pylist() if hour_ago is not None else []
+        before = summary_dicts(hour_ago.select(["market", "metric", "rank"])) if hour_ago is not None else []
         return cls(
             minute=minute,
             window=window,

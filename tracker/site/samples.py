@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tracker.frames import coded, micros_of, numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,10 +52,10 @@ def by_series(window: pa.Table, minute: datetime) -> dict[tuple[str, str], Sampl
     if not window.num_rows:
         return {}
     first = int(minute.timestamp()) // 60 - DAY_MINUTES
-    stamps = _column(window, "minute").view("int64") // 60_000_000 - first
-    values = _column(window, "value")
-    markets, market_names = _words(window, "market")
-    metrics, metric_names = _words(window, "metric")
+    stamps = micros_of(window["minute"]) // 60_000_000 - first
+    values = numbers(window["value"])
+    markets, market_names = coded(window, "market")
+    metrics, metric_names = coded(window, "metric")
     edges = np.flatnonzero((markets[1:] != markets[:-1]) | (metrics[1:] != metrics[:-1])) + 1
     found = {}
     for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(values)], strict=True):
@@ -62,17 +64,6 @@ def by_series(window: pa.Table, minute: datetime) -> dict[tuple[str, str], Sampl
             key = market_names[markets[start]], metric_names[metrics[start]]
             found[key] = Samples(stamps[lo:hi], values[lo:hi], int(lo), int(hi))
     return found
-
-
-def _column(window: pa.Table, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = window.column(name).to_numpy()
-    return array
-
-
-def _words(window: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
-    column = window.column(name).unify_dictionaries().combine_chunks()
-    chunk = column.chunk(0) if hasattr(column, "chunk") else column
-    return chunk.indices.to_numpy(), chunk.dictionary.to_pylist()
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracker.frames import dictionary_column, number_column
 from tracker.model import MINUTE, Market, Metric, iso
 from tracker.site.content import Content
 from tracker.site.samples import DAY_MINUTES, EMPTY, Samples
@@ -53,9 +54,8 @@ def series_paths(market: Market) -> tuple[str, str, str]:
 def _texts(samples: Samples) -> list[str]:
     """Write each value."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    texts: list[str] = pc.cast(pa.array(samples.values), pa.string()).to_pylist()
+    texts: list[str] = number_column(samples.values, pa.float64()).cast(pa.string()).to_pylist()
     return texts
 
 
@@ -94,8 +94,8 @@ def _parquet(window: pa.Table, one: Market, found: Mapping[Metric, Samples]) -> 
     metrics = np.repeat(np.arange(len(known), dtype=np.int32), lengths)
     columns = {
         **dict(zip(rows.column_names, rows.columns, strict=True)),
-        "market": pa.DictionaryArray.from_arrays(np.zeros(len(metrics), np.int32), [str(one)]),
-        "metric": pa.DictionaryArray.from_arrays(metrics, [metric.value for metric in known]),
+        "market": dictionary_column(np.zeros(len(metrics), np.int32), [str(one)]),
+        "metric": dictionary_column(metrics, [metric.value for metric in known]),
         "origin": rows.column("origin").cast(pa.string()),
     }
     schema = pa.schema([pa.field(field.name, columns[field.name].type, field.nullable) for field in rows.schema])

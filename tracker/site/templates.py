@@ -27,6 +27,12 @@ def html(template: str, page: Any, styles: tuple[str, ...], scripts: tuple[str, 
     return text.encode()
 
 
+def prepare() -> None:
+    """Compile every template, for the processes forked from this one: a fifth of a second that each would spend."""
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)
+
+
 @cache
 def environment() -> Environment:
     """Give the templates of site_templates/ with the filters they use."""

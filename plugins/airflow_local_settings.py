@@ -27,7 +27,11 @@ HEAVY = (
     "pyarrow.parquet",
     "requests",
     "tracker.bootstrap",
+    "tracker.mail.composing",
     "tracker.objects.local",
+    "tracker.sources.binance",
+    "tracker.sources.coinbase",
+    "tracker.sources.kraken",
     "tracker_notifier",
 )
 

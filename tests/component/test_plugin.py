@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support import site as days
 from tests.support.airflow import PLUGINS, airflows_own_warnings
+from tracker.sources import SOURCES
 from tracker.store import layout
 
 pytestmark = [pytest.mark.xdist_group("airflow"), pytest.mark.filterwarnings("default")]
@@ -228,10 +230,15 @@ Environment.compile = None  # nothing is left to compile
 ready = set(sys.modules)
 from tracker.bootstrap import build
 product = build(os.environ, lambda: datetime.fromisoformat({minute.isoformat()!r}))
+exchanges = list(product.sources.values())
 product.analyze(product.clock())
-print(product.publish(product.clock())["pages"] > 10, sorted(set(sys.modules) - ready - {{"encodings.ascii"}}))
+pages = product.publish(product.clock())["pages"]
+print(pages > 10, len(exchanges), sorted(set(sys.modules) - ready - {{"encodings.ascii"}}))
 """
-    folders = {"TRACKER_STORE_URL": str(tmp_path / "store"), "TRACKER_SITE_URL": str(tmp_path / "site")}
+    watched = tmp_path / "watched.json"
+    watched.write_text(json.dumps({"markets": dict.fromkeys(SOURCES, ["BTC-USD"]), "metrics": ["price"]}))
+    names = {"STORE_URL": tmp_path / "store", "SITE_URL": tmp_path / "site", "METRICS": watched}
+    told = {f"TRACKER_{name}": str(path) for name, path in names.items()}
     command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **folders}, check=False)
-    assert done.stdout.splitlines()[-1:] == ["True []"], done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **told}, check=False)
+    assert done.stdout.splitlines()[-1:] == ["True 3 []"], done.stderr

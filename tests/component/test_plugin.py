@@ -236,7 +236,7 @@ pages = product.publish(product.clock())["pages"]
 print(pages > 10, len(exchanges), sorted(set(sys.modules) - ready - {{"encodings.ascii"}}))
 """
     watched = tmp_path / "watched.json"
-    watched.write_text(json.dumps({"markets": dict.fromkeys(SOURCES, ["BTC-USD"]), "metrics": ["price"]}))
+    watched.write_text(json.dumps({"markets": {name: ["BTC-USD"] for name in SOURCES}, "metrics": ["price"]}))
     names = {"STORE_URL": tmp_path / "store", "SITE_URL": tmp_path / "site", "METRICS": watched}
     told = {f"TRACKER_{name}": str(path) for name, path in names.items()}
     command = [sys.executable, "-W", "ignore", "-c", code]

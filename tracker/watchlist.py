@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tracker.errors import ConfigError
 from tracker.model import Listing, Market, MarketStatus, Metric, Problem
+
+_WILDCARD = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,18 @@ class Watchlist:
         chosen: set[str] = set()
         problems = []
         for pattern in self.markets.get(exchange, ()):
-            found = {pair for pair in tradable if fnmatchcase(pair, pattern)}
+            found = _matches(pattern, tradable)
             chosen |= found
             if not found:
                 problems.append(Problem(f"{exchange}:{pattern}", _why_not(pattern, by_pair, tradable)))
         return [by_pair[pair].market for pair in sorted(chosen)], problems
+
+
+def _matches(pattern: str, pairs: set[str]) -> set[str]:
+    """Give the pairs a pattern means; one without wildcards is looked up, as a long list of markets has many."""
+    if not _WILDCARD.search(pattern):
+        return {pattern} & pairs
+    return {pair for pair in pairs if fnmatchcase(pair, pattern)}
 
 
 def _why_not(pattern: str, by_pair: Mapping[str, Listing], tradable: set[str]) -> str:

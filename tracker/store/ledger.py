@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from tracker.candles import Traded
 from tracker.errors import CorruptObject
@@ -98,9 +99,12 @@ def _span(start: datetime, end: datetime) -> bytes:
     return json.dumps({"start": iso(start), "end": iso(end)}).encode()
 
 
+_market = lru_cache(maxsize=16_384)(Market.parse)  # each stands in every hour of a day
+
+
 def _read(data: bytes | None, path: str) -> dict[Metric, frozenset[Market]]:
     try:
         rows = json.loads(data or b"{}")
-        return {Metric(metric): frozenset(map(Market.parse, markets)) for metric, markets in rows.items()}
+        return {Metric(metric): frozenset(map(_market, markets)) for metric, markets in rows.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise CorruptObject(f"{path} is not a list of loaded markets ({error}); delete it, and load again") from error

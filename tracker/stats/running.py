@@ -136,14 +136,16 @@ class _Rows:
         table = table.unify_dictionaries()
         market, metric = raw(table["market"]), raw(table["metric"])
         minutes, values = micros_of(table["minute"]), numbers(table["value"])
-        bounds = np.arange(0, len(minutes) + 1, max(1, (minutes[-1] - minutes[0]) // _MINUTE + 1))
-        if not _all_there(market, metric, minutes, bounds):
+        first, last, width = int(minutes[0]), int(minutes[-1]), _width(market, metric, minutes)
+        if width:
+            bounds = np.arange(0, len(minutes) + 1, width)
+        else:
             edges = np.flatnonzero((market[1:] != market[:-1]) | (metric[1:] != metric[:-1])) + 1
             bounds = np.concatenate(([0], edges, [len(minutes)]))
-        first = int(minutes[bounds[:-1]].min()) // _MINUTE
-        width = int(minutes[bounds[1:] - 1].max()) // _MINUTE - first + 1
+            first, last = int(minutes[bounds[:-1]].min()), int(minutes[bounds[1:] - 1].max())
+            width = (last - first) // _MINUTE + 1
         markets, metrics = (table[name].chunk(0).dictionary for name in ("market", "metric"))
-        return cls(market, metric, markets, metrics, first, width, bounds, minutes, values)
+        return cls(market, metric, markets, metrics, first // _MINUTE, width, bounds, minutes, values)
 
     def blocks(self, series: Ints) -> Iterator[_Block]:
         """Cut the rows into grids of bounded size. `series` has the number of each."""
@@ -163,16 +165,18 @@ class _Rows:
         return np.ascontiguousarray(grid.reshape(shape).T), np.ascontiguousarray(absent.reshape(shape).T)
 
 
-def _all_there(market: Codes, metric: Codes, minutes: Ints, bounds: Ints) -> bool:
-    """Say whether each piece is one series with all minutes from the first row's to the last row's.
+def _width(market: Codes, metric: Codes, minutes: Ints) -> int:
+    """Give the number of minutes from the first row to the last if each series has all of them, else 0.
 
-    As the rows are sorted, with one for each minute, the ends of the pieces tell.
+    As the rows are sorted, with one for each series and minute, every so many of them tell.
     """
-    if bounds[-1] != len(minutes):
-        return False
-    first, last = bounds[:-1], bounds[1:] - 1
+    width = int(minutes[-1] - minutes[0]) // _MINUTE + 1
+    if width < 1 or len(minutes) % width:
+        return 0
+    first, last = slice(None, None, width), slice(width - 1, None, width)
     same = (market[first] == market[last]) & (metric[first] == metric[last])
-    return bool((same & (minutes[first] == minutes[0]) & (minutes[last] == minutes[-1])).all())
+    same &= (minutes[first] == minutes[0]) & (minutes[last] == minutes[-1])
+    return width if same.all() else 0
 
 
 def _take_in(state: Floats, block: _Block, minute: int) -> None:

@@ -2,7 +2,7 @@
 
 `python -m bench.window [--series 30 1000 10000] [--runs 3] [--s3]`: 24 h of made minutes, sealed hours and an open one.
 Each engine runs in a fresh process, in turn, in shuffled order; medians. `process` counts imports, `work` does not.
-`floor`: decode the needed columns of the same files and add the values up.
+`floor`: decode the needed columns of the same files and add the values up; `x floor` is of the faster one.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
             made(folder, series)
             remote = stack.enter_context(remotely(folder)) if options.s3 else None
             found = compare(folder, list(ENGINES), options.runs, remote)
-        least = found["floor, 1 thread"]["work"]
+        least = min(one["work"] for name, one in found.items() if name.startswith("floor"))
         for name, one in found.items():
             wrong += not name.startswith("floor") and one["found"] != series
             print(

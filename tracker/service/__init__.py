@@ -23,7 +23,8 @@ JUMP = "spike;market=SOL-USD;after=4;for=2"
 """What the demo's exchange does besides being an exchange: it lets a person see an alert and its mail soon."""
 
 START_WITHIN = 240.0
-LOOK_EVERY = 30.0
+LOOK_EVERY = 5.0
+LOOKS_OF_HEALTH = 6  # every so many looks Airflow is asked how it feels: that costs the most
 HOUSEKEEPING_FIRST, HOUSEKEEPING_EVERY = 600.0, 86_400.0
 
 
@@ -95,17 +96,17 @@ class _Service:
         """Keep everything running: what hangs is restarted like what died, and old runs are forgotten each day."""
         patience, crew = Patience(lambda: unwell(self.ports.url(self.ports.api))), Crew()
         tidy_at = time.monotonic() + HOUSEKEEPING_FIRST
-        while True:
+        for look in count(1):
             look_at = time.monotonic() + LOOK_EVERY
             self.supervisor.until(lambda look_at=look_at: time.monotonic() >= look_at)  # type: ignore[misc]
-            for name in patience.hung():
-                self.say(f"{name} does not answer; ending it, to start it again")
-                self.supervisor.shoot(name)
             if crew.lost(self.supervisor.pid("scheduler")):
                 self.say(
                     "a worker of the scheduler was killed, which may stop all others; starting the scheduler again"
                 )
                 self.supervisor.shoot("scheduler")
+            for name in patience.hung() if look % LOOKS_OF_HEALTH == 0 else ():
+                self.say(f"{name} does not answer; ending it, to start it again")
+                self.supervisor.shoot(name)
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + HOUSEKEEPING_EVERY
                 command = [sys.executable, str(ROOT / "dags" / "tracker_housekeeping.py")]

@@ -82,7 +82,7 @@ def run(running: Stack, one: SetUp, dag_id: str, conf: dict[str, Any]) -> tuple[
     before, began = used(running), time.monotonic()
     asked = one.api(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"]
     path = f"/api/v2/dags/{dag_id}/dagRuns/{asked.replace('+', '%2B')}"
-    ended = wait(lambda: over(one.api(path)), running.look, 900)
+    ended = wait(lambda: over(one.api(path)), running.look, 1800)
     seconds = (datetime.fromisoformat(ended["end_date"]) - datetime.fromisoformat(ended["start_date"])).total_seconds()
     cores = (used(running) - before) / (time.monotonic() - began)
     tasks = one.api(f"{path}/taskInstances?limit=1000")["task_instances"]

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 
 from bench.made import END, window
 from tracker.candles import Candles
-from tracker.frames import coded, merged, numbers
+from tracker.frames import MEASURED, SAMPLES, coded, merged, numbers
 from tracker.history import samples
 from tracker.model import HOUR, Candle, Market, Metric
-from tracker.store import ParquetStore
+from tracker.store import ParquetStore, parquet
 
 CRASH = "binance_40mkts_72h_20210517_20210520_crash.parquet"
 
@@ -70,9 +70,8 @@ def by_column(root: Path) -> tuple[int, dict[str, float]]:
     return rows, {name: size / rows for name, size in sizes.items()}
 
 
-def series_of(store: ParquetStore, start: datetime, end: datetime) -> Iterator[tuple[str, np.ndarray]]:
-    """Give the values of each series with its metric."""
-    table = store.read(start, end, columns=("market", "metric", "minute", "value"))
+def series_of(table: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    """Give the values of each series of a sorted table with its metric."""
     (market, _), (metric, kinds) = coded(table, "market"), coded(table, "metric")
     edges = np.flatnonzero((np.diff(market) != 0) | (np.diff(metric) != 0)) + 1
     for values, kind in zip(np.split(numbers(table["value"]), edges), metric[np.append(0, edges)], strict=True):
@@ -97,15 +96,38 @@ def gorilla(values: np.ndarray) -> int:
     return bits
 
 
-def ticks(values: np.ndarray) -> int:
-    """Give the bits of a series as differences of whole numbers of its smallest decimal; as floats if there is none."""
+def decimals(values: np.ndarray) -> np.ndarray | None:
+    """Give a series as whole numbers of its smallest decimal, where they give the same floats back."""
     for digits in range(13):
         whole = np.round(values * 10.0**digits)
         if np.array_equal(whole / 10.0**digits, values) and np.abs(whole).max() < 2**53:
-            steps = np.diff(whole, prepend=0).astype(np.int64)
-            zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.float64)
-            return int(8 * np.maximum(1, np.ceil(np.log2(zigzag + 1) / 7)).sum())
-    return 64 * len(values)
+            return whole.astype(np.int64)
+    return None
+
+
+def ticks(values: np.ndarray) -> int:
+    """Give the bits of a series as differences of whole numbers of its smallest decimal; as floats if there is none."""
+    whole = decimals(values)
+    if whole is None:
+        return 64 * len(values)
+    steps = np.diff(whole, prepend=0)
+    zigzag = ((steps << 1) ^ (steps >> 63)).astype(np.float64)
+    return int(8 * np.maximum(1, np.ceil(np.log2(zigzag + 1) / 7)).sum())
+
+
+def packed(root: Path) -> float:
+    """Give the bytes a value would take as a whole number in the hours' objects, in Parquet's packed differences."""
+    size = rows = 0
+    for path in sorted((root / "hour").rglob("*.parquet")):
+        table = parquet.decode(path.read_bytes(), path.name, SAMPLES)
+        found = [(decimals(values), values) for _, values in series_of(table)]
+        whole = np.concatenate([values.view(np.int64) if some is None else some for some, values in found])
+        sink = pa.BufferOutputStream()
+        how = {"use_dictionary": False, "column_encoding": {"whole": "DELTA_BINARY_PACKED"}}
+        pq.write_table(pa.table({"whole": whole}), sink, compression="zstd", compression_level=3, **how)
+        size += pq.ParquetFile(pa.BufferReader(sink.getvalue())).metadata.row_group(0).column(0).total_compressed_size
+        rows += len(whole)
+    return size / rows
 
 
 def report(what: str, store: ParquetStore, root: Path, start: datetime, end: datetime) -> None:
@@ -113,8 +135,9 @@ def report(what: str, store: ParquetStore, root: Path, start: datetime, end: dat
     total = sum(columns.values())
     shares = ", ".join(f"{name} {size:.2f}" for name, size in sorted(columns.items(), key=lambda one: -one[1]))
     print(f"{what}: {rows} samples, sealed, {total:.2f} B each: {shares}")
+    print(f"  value column as whole numbers of the smallest decimal, packed by the hour: {packed(root):.2f} B")
     found: dict[str, list[float]] = {}
-    for metric, values in series_of(store, start, end):
+    for metric, values in series_of(store.read(start, end, columns=MEASURED)):
         plain = pa.table({"value": values})
         sink = pa.BufferOutputStream()
         pq.write_table(plain, sink, compression="zstd", compression_level=3, use_dictionary=False)

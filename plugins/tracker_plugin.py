@@ -86,10 +86,31 @@ class Site:
             await send_fresh({"type": "http.response.body", "body": WAITING})
             return
         if self.files is None:
-            from starlette.staticfiles import StaticFiles
-
-            self.files = StaticFiles(directory=self.folder, html=True)
+            self.files = whole_files(self.folder)
         await self.files(scope, receive, send_fresh)
+
+
+def whole_files(folder: str) -> Any:
+    """Serve a folder whose files are replaced at any time: each as it was at one moment, its size and its bytes."""
+    from starlette.exceptions import HTTPException
+    from starlette.responses import FileResponse, Response
+    from starlette.staticfiles import StaticFiles
+
+    class WholeFiles(StaticFiles):
+        def file_response(self, full_path: Any, _then: Any, scope: Any, status_code: int = 200) -> Response:
+            try:
+                with open(full_path, "rb") as file:  # noqa: PTH123 - the size of the very file that is read
+                    answer = super().file_response(full_path, os.fstat(file.fileno()), scope, status_code)
+                    if not isinstance(answer, FileResponse):
+                        return answer
+                    whole = Response(file.read(), answer.status_code, media_type=answer.media_type)
+            except FileNotFoundError:  # of a market that was retired just now
+                raise HTTPException(404) from None
+            for name in ("etag", "last-modified"):
+                whole.headers[name] = answer.headers[name]
+            return whole
+
+    return WholeFiles(directory=folder, html=True)
 
 
 class WithSlash:

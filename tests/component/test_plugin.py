@@ -86,6 +86,29 @@ def test_a_page_is_asked_for_each_time_and_sent_only_when_it_changed(
     assert (again.status_code, again.text) == (304, "")
 
 
+@pytest.mark.parametrize("later", ["<h1>ranking of the next minute</h1>", "<h1>", None])
+def test_a_page_that_is_replaced_while_it_is_asked_for_is_sent_whole(
+    monkeypatch: pytest.MonkeyPatch, site: Path, later: str | None
+) -> None:
+    from starlette.staticfiles import StaticFiles
+
+    look_up = StaticFiles.lookup_path
+
+    def then_replaced(self: StaticFiles, path: str) -> tuple[str, os.stat_result | None]:
+        found = look_up(self, path)
+        if path == "index.html":
+            (site / "index.html").unlink() if later is None else (site / "index.html").write_text(later)
+        return found
+
+    monkeypatch.setattr(StaticFiles, "lookup_path", then_replaced)
+    answer = get(plugin(monkeypatch, str(site)), "/site/index.html")
+    if later is None:
+        assert answer.status_code == 404
+    else:
+        assert (answer.status_code, answer.text) == (200, later)
+        assert int(answer.headers["content-length"]) == len(later)
+
+
 def test_a_missing_page_is_our_404(monkeypatch: pytest.MonkeyPatch, site: Path) -> None:
     answer = get(plugin(monkeypatch, str(site)), "/site/m/coinbase-nope.html")
     assert (answer.status_code, answer.text) == (404, "<h1>no such page</h1>")

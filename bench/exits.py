@@ -15,7 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.store import free_ports
+from tests.support.ports import free_ports
 
 AT_ONCE = 2
 METRICS = '{"markets": {"coinbase": ["BTC-USD", "ETH-USD"], "kraken": ["*-EUR"]}, "metrics": ["price", "volume_24h"]}'

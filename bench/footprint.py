@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from bench.set_ups import ROOT, SetUp, exchange, single, told, wait
-from tests.support.store import free_ports
+from tests.support.ports import free_ports
 
 DAGS = ("track_prices", "deliver_alerts", "seal_hours", "load_history", "housekeeping", "three_empty_tasks")
 

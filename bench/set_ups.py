@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 import psutil
 
 from tests.support.compose import ROOT, Stack, running
-from tests.support.store import free_ports
+from tests.support.ports import free_ports
 from tracker.service.processes import marked
 
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"

@@ -20,8 +20,8 @@ import pytest
 
 from tests.support import smtp
 from tests.support.docs import PAGES, shell
+from tests.support.ports import free_ports
 from tests.support.stand_in import PROGRAMS
-from tests.support.store import free_ports
 from tracker.settings import ROOT
 
 pytestmark = [pytest.mark.timeout(300)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.store import free_ports
+from tests.support.ports import free_ports
 from tracker import doctor
 from tracker.objects import Objects
 

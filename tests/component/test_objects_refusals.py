@@ -12,7 +12,8 @@ from threading import Thread
 
 import pytest
 
-from tests.support.store import S3, S3Server, free_ports
+from tests.support.ports import free_ports
+from tests.support.store import S3, S3Server
 from tracker.errors import ConfigError, Conflict, StoreUnavailable
 from tracker.objects import Objects
 from tracker.objects.local import Folder

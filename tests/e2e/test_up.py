@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.support import airflow_ui
 from tests.support.docs import documented
+from tests.support.ports import six_free_ports
 from tracker.model import DAY
 from tracker.pipeline.figures import FIGURES
 from tracker.service.processes import marked, sweep
@@ -145,15 +146,6 @@ class Service:
                 if "LocalExecutor" not in title and any(title.endswith(one_id) for one_id in fetches):
                     return one
         return None
-
-
-def six_free_ports() -> int:
-    for first in range(18_300, 30_000, 37):
-        with ExitStack() as stack, suppress(OSError):
-            for port in range(first, first + 6):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-    raise AssertionError("no six free ports in a row")
 
 
 @pytest.fixture

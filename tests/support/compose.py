@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.support.store import free_ports
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"

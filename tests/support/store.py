@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ import obstore
 import pytest
 import requests
 from obstore.store import S3Store
+
+from tests.support.ports import free_ports
 
 S3 = pytest.mark.xdist_group("s3")
 """Marks what needs the S3 server, so that one worker starts it and the others need not."""
@@ -104,18 +105,6 @@ def _make_bucket(bucket: str, environment: dict[str, str], process: subprocess.P
             time.sleep(0.1)
         else:
             return
-
-
-def free_ports(count: int) -> list[int]:
-    """Give ports that are free now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @pytest.fixture(params=PLACES)

@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from tests.support.ports import six_free_ports
 from tracker.errors import ConfigError
 from tracker.service.home import Home, Ports, environment
 
@@ -124,12 +125,13 @@ def test_simulated_and_real_prices_do_not_mix(home: Home) -> None:
 
 
 def test_a_taken_port_is_named_with_who_holds_it_and_what_to_do() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    first = six_free_ports(start=30_000)
+    port = first + 4
+    with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(ConfigError, match=rf"port {port} .*taken by .*pid \d+.*--port {port + 100}"):
             Ports(port).check(demo=False)
         with pytest.raises(ConfigError, match=rf"port {port} \(for mail\)"):
-            Ports(port - 4).check(demo=True)
+            Ports(first).check(demo=True)
 
 
 def test_a_port_outside_the_range_is_refused() -> None:

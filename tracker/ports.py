@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -252,6 +252,22 @@ class Copy:
     files: Mapping[str, bytes]
 
 
+class Parts(Protocol):
+    """Pages that are made while they are published, by several processes: `make` gives those of one of the `parts`.
+
+    `make` and the parts can be pickled. `paths` are those of all pages that will be made.
+    """
+
+    @property
+    def paths(self) -> Collection[str]: ...
+
+    @property
+    def parts(self) -> Sequence[Any]: ...
+
+    @property
+    def make(self) -> Callable[[Any], Mapping[str, bytes]]: ...
+
+
 class Bucket(Protocol):
     """The published site."""
 
@@ -264,12 +280,18 @@ class Bucket(Protocol):
         ...
 
     def publish(
-        self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = (), copy: Copy | None = None
+        self,
+        pages: Mapping[str, bytes],
+        minute: datetime,
+        keep: Collection[str] = (),
+        copy: Copy | None = None,
+        parts: Parts | None = None,
     ) -> Publication:
         """Upload the changed pages, the index last; delete what is no page any more and not to `keep`.
 
-        A minute older than the published one, or than one on its way, changes nothing. What is kept must be in
-        `made`. `copy` is written once, and no later publish changes or deletes it.
+        `parts` are made and uploaded before `pages`. A minute older than the published one, or than one on its way,
+        changes nothing. What is kept must be in `made`. `copy` is written once, and no later publish changes or
+        deletes it.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.samples import NOON
+from tests.support.sharing import Pages
 from tests.support.store import S3, S3Server
 from tracker.bucket import CLAIM_LIVES, MANIFEST, SiteBucket
 from tracker.errors import StoreUnavailable
@@ -228,6 +230,40 @@ def test_a_page_to_be_kept_stays_with_its_minute(bucket: SiteBucket) -> None:
     assert bucket.publish(rest, NOON + MINUTE, keep=["m/b.html"]).deleted == 0
     assert site(bucket) == {**rest, "m/b.html": b"<b>"}
     assert bucket.standing().made["m/b.html"] == NOON
+
+
+def test_pages_made_meanwhile_by_several_processes_are_all_there_before_the_index(
+    bucket: SiteBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.bucket.MAKING", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done = bucket.publish(PAGES, NOON, parts=Pages("1"))
+    assert (done.written, done.skipped) == (16, 0)
+    assert site(bucket) == PAGES | Pages("1").all
+    assert bucket.standing().usage.writes == 18  # a claim and its end
+    written = record(bucket, monkeypatch)
+    done = bucket.publish(
+        {**PAGES, "index.html": b"<2>"}, NOON + MINUTE, ["p/9.html", "p/10.html"], parts=Pages("2", 9)
+    )
+    assert (done.written, done.skipped, done.deleted) == (9, 4, 1)
+    assert written[-1] == "index.html"
+    kept = {"p/9.html": b"<1 9>", "p/10.html": b"<1 10>"}
+    assert site(bucket) == PAGES | Pages("2", 9).all | kept | {"index.html": b"<2>"}
+    assert manifest(bucket)["claims"] == {}
+
+
+def test_pages_made_meanwhile_do_not_replace_those_of_a_later_minute(
+    bucket: SiteBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.publish(PAGES, NOON, parts=Pages("1"))
+    newer = SiteBucket(bucket.objects.url)
+    with monkeypatch.context() as patch:
+        later = lambda: newer.publish(PAGES, NOON + 2 * MINUTE, parts=Pages("3"))  # noqa: E731
+        before_writing(bucket, "p/4.html", later, patch)
+        assert bucket.publish(PAGES, NOON + MINUTE, parts=Pages("2")).older is True
+    assert site(bucket) == PAGES | Pages("3").all
+    assert bucket.publish(PAGES, NOON + 3 * MINUTE, parts=Pages("3")).older is False
+    assert site(bucket) == PAGES | Pages("3").all
 
 
 def test_the_ranking_of_an_hour_is_kept_once_and_for_good(bucket: SiteBucket) -> None:

@@ -28,7 +28,7 @@ from tracker.model import (
     Sample,
     whole_hour,
 )
-from tracker.site import Feed, Figure, Status, Step, render
+from tracker.site import Content, Feed, Figure, Status, Step, render
 from tracker.stats import summarise
 from tracker.store import ParquetStore
 
@@ -81,6 +81,18 @@ class Day:
             "rules": RULES, "transitions": self.transitions, "status": STATUS, "about": ABOUT, **changes,
         }  # fmt: skip
         return render(summarise(self.window, self.minute), self.window, self.evaluation, self.minute, **given)
+
+    def content(self) -> Content:
+        return Content.gather(
+            summarise(self.window, self.minute),
+            self.window,
+            self.evaluation,
+            self.minute,
+            rules=RULES,
+            transitions=self.transitions,
+            status=STATUS,
+            about=ABOUT,
+        )
 
 
 def markets(count: int, exchange: str = "coinbase") -> list[Market]:

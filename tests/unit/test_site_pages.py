@@ -8,7 +8,7 @@ import hashlib
 import html
 import io
 import json
-import os
+import pickle
 import re
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from tests.support.site import ABOUT, NOW, RULES, STATUS
 from tracker import stats
 from tracker.alerts import State
 from tracker.model import DAY, HOUR, About, Evidence, Market, Metric, Series, Usage, iso
-from tracker.site import Feed, History, Status, shares
+from tracker.site import Feed, History, Status, market_parts, markets
 from tracker.site.charts import sparkline
 from tracker.site.content import fold
 from tracker.stats import summarise
@@ -118,18 +118,14 @@ def test_rendering_twice_gives_the_same_bytes(eventful, files):
     assert eventful.render() == files
 
 
-def test_several_processes_make_the_same_bytes(eventful, files, monkeypatch):
-    monkeypatch.setattr(shares, "SHARE", 12)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert eventful.render() == files
-
-
-def test_a_share_that_dies_fails_the_render(eventful, monkeypatch):
-    monkeypatch.setattr(shares, "SHARE", 12)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises((EOFError, OSError)):
-        eventful.render()
+def test_parts_made_by_other_processes_have_the_same_bytes(eventful, files, monkeypatch):
+    monkeypatch.setattr(markets, "PART", 7)
+    yet = market_parts(eventful.content())
+    make = pickle.loads(pickle.dumps(yet.make))
+    made = [make(pickle.loads(pickle.dumps(part))) for part in yet.parts]
+    assert len(made) > 3
+    whole = {path: data for some in made for path, data in some.items()}
+    assert whole == {path: files[path] for path in yet.paths}
 
 
 def test_every_link_leads_to_a_file_of_the_site_and_every_id_is_unique(files):

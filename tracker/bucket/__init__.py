@@ -9,53 +9,41 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import uuid
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 from tracker.bucket import manifest as manifests
 from tracker.bucket.manifest import CLAIM_LIVES, Manifest
-from tracker.errors import Conflict
+from tracker.bucket.sending import (
+    DOWNLOAD,
+    LASTING,
+    MANIFEST,
+    MakeAndSend,
+    Sender,
+    Sent,
+    headers_of,
+    is_squeezed,
+    squeezed,
+)
 from tracker.model import HOUR, Usage
-from tracker.objects import Change, Headers, Objects, Requests
-from tracker.ports import Copy, Standing
+from tracker.objects import Change, Objects, Requests
+from tracker.ports import Copy, Parts, Standing
+from tracker.shares import spread
 
 __all__ = ["CLAIM_LIVES", "MANIFEST", "Published", "SiteBucket"]
 
-MANIFEST = "manifest.json"
 COPIES = "at"
 """The folder of what is kept as it was."""
-
-AT_ONCE = 16
-"""Objects sent at the same time."""
 
 DRAFTS_LIVE = HOUR
 """A draft older than this belongs to a publisher that was killed."""
 
-LIVE = "max-age=20, stale-while-revalidate=20, stale-if-error=86400"
-DOWNLOAD = "no-cache"
-LASTING = "max-age=31536000, immutable"
-
-_TRIES = 20
-_SQUEEZE = 6  # of gzip: 9 saves 1 % for a fifth more time
-
-_TYPES = {
-    ".html": ("text/html; charset=utf-8", LIVE),
-    ".json": ("application/json", LIVE),
-    ".xml": ("application/atom+xml; charset=utf-8", LIVE),
-    ".csv": ("text/csv; charset=utf-8", DOWNLOAD),
-    ".parquet": ("application/vnd.apache.parquet", DOWNLOAD),
-    ".svg": ("image/svg+xml", LIVE),
-    ".ico": ("image/x-icon", DOWNLOAD),
-    ".png": ("image/png", DOWNLOAD),
-    ".txt": ("text/plain; charset=utf-8", DOWNLOAD),
-    ".css": ("text/css; charset=utf-8", DOWNLOAD),
-    ".js": ("text/javascript; charset=utf-8", DOWNLOAD),
-}
+MAKING = 8
+"""Parts that are worth another process: starting one takes half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +67,16 @@ class Published:
 class _Claim:
     """What one publisher is about to do to the site.
 
-    `before` is what the manifest says then of what it changes, `versions` that part of it which can be trusted;
-    `idle`: nothing at all, the same pages of the same minute are out.
+    `before` is what the manifest says then of what it may change, `known` the part of it that can be trusted: SHA-256
+    and version; `idle`: nothing at all, the same pages of the same minute are out.
     """
 
     token: str
     idle: bool
-    changed: tuple[str, ...]
     vanished: tuple[str, ...]
     kept: frozenset[str]
     before: Mapping[str, Mapping[str, Any] | None]
-    versions: Mapping[str, str | None]
-
-
-class _OvertakenError(Exception):
-    """Another publisher is out, or on its way, with a later minute."""
+    known: Mapping[str, tuple[str, str]]
 
 
 class SiteBucket:
@@ -126,41 +109,59 @@ class SiteBucket:
     def page(self, path: str) -> bytes | None:
         """Give a published object as it was handed in; None if there is none."""
         data = self.objects.get(path)
-        return gzip.decompress(data) if data is not None and self._is_squeezed(path) else data
+        return gzip.decompress(data) if data is not None and is_squeezed(self.objects, path) else data
 
     def publish(
-        self, pages: Mapping[str, bytes], minute: datetime, keep: Collection[str] = (), copy: Copy | None = None
+        self,
+        pages: Mapping[str, bytes],
+        minute: datetime,
+        keep: Collection[str] = (),
+        copy: Copy | None = None,
+        parts: Parts | None = None,
     ) -> Published:
         """Upload the changed pages, index pages last, then delete what is no page any more and not to `keep`.
 
-        A minute older than the published one, or than one on its way, changes nothing. When it fails half-way the
-        site stays readable: its index is the old one, and the next publish mends what is behind it. Raises
-        StoreUnavailable then. `copy` is written once and neither changed nor deleted by a later publish.
+        `parts` are made and uploaded before all others. A minute older than the published one, or than one on its way,
+        changes nothing. When it fails half-way the site stays readable: its index is the old one, and the next publish
+        mends what is behind it. Raises StoreUnavailable then. `copy` is written once and neither changed nor deleted
+        by a later publish.
         """
         if MANIFEST in pages:
             raise ValueError(f"{MANIFEST} is the bucket's own; no page may have that name")
+        coming = frozenset(parts.paths) if parts else frozenset()
         hashes = {path: hashlib.sha256(data).hexdigest() for path, data in pages.items()}
-        claim = self._claim(hashes, minute, frozenset(keep) - hashes.keys())
+        claim = self._claim(hashes, coming, minute, frozenset(keep) - hashes.keys() - coming)
         if claim is None:
-            return Published(minute, skipped=len(pages), older=True)
-        sent: dict[str, tuple[int, str]] = {}
-        try:
-            for path, data in copy.files.items() if copy else ():
-                self.objects.create(path, self._squeezed(path, data), self._headers(path, LASTING))
-            index = [path for path in claim.changed if _is_index(path)]
-            self._send([path for path in claim.changed if path not in index], pages, minute, claim, sent)
-            self._send([path for path in index if path != "index.html"], pages, minute, claim, sent)
-            self._send([path for path in index if path == "index.html"], pages, minute, claim, sent)
-            if claim.vanished:
-                self._look_ahead(minute, claim)
-                self.objects.delete(claim.vanished)
-            older = False
-        except _OvertakenError:
-            older = True
-        older |= self._release(hashes, minute, claim, sent, copy)
-        size = sum(bytes_ for bytes_, _ in sent.values())
-        skipped = len(pages) - len(sent)
-        return Published(minute, len(sent), size, skipped, 0 if older else len(claim.vanished), older)
+            return Published(minute, skipped=len(pages) + len(coming), older=True)
+        sender = Sender(self.objects, minute, claim.token, claim.known)
+        for path, data in copy.files.items() if copy else ():
+            self.objects.create(path, squeezed(self.objects, path, data), headers_of(self.objects, path, LASTING))
+        sent = self._make(parts, sender) if parts else Sent()
+        for some in _in_order(pages):
+            if not sent.overtaken and some:
+                sent.add(sender.send(some))
+                self.objects.settle()
+        if claim.vanished and not sent.overtaken and not sender.look_ahead():
+            self.objects.delete(claim.vanished)
+        older = self._release(minute, claim, sent, copy) or sender.overtaken or sent.overtaken
+        return Published(
+            minute,
+            written=len(sent.versions),
+            bytes=sum(size for size, _ in sent.versions.values()),
+            skipped=len(hashes.keys() | coming) - len(sent.versions),
+            deleted=0 if older else len(claim.vanished),
+            older=older,
+        )
+
+    def _make(self, parts: Parts, sender: Sender) -> Sent:
+        """Make and send pages by as many processes as there are cores, if there are enough of them."""
+        shared = min(os.cpu_count() or 1, 1 + len(parts.parts) // MAKING) if self.objects.is_shared else 1
+        sent = Sent()
+        for process, asked, some in spread(MakeAndSend(parts.make, sender), parts.parts, shared):
+            sent.add(some)
+            if process != os.getpid():
+                self.objects.add(asked)
+        return sent
 
     def sweep(self, now: datetime) -> int:
         """Remove drafts that killed publishers left an hour ago or earlier, and copies kept long enough."""
@@ -172,8 +173,13 @@ class SiteBucket:
             gone += len(paths)
         return gone
 
-    def _claim(self, hashes: Mapping[str, str], minute: datetime, keep: frozenset[str]) -> _Claim | None:
-        """Say in the manifest what will be touched, before touching it; None when a later minute is ahead."""
+    def _claim(
+        self, hashes: Mapping[str, str], coming: frozenset[str], minute: datetime, keep: frozenset[str]
+    ) -> _Claim | None:
+        """Say in the manifest what will be touched, before touching it; None when a later minute is ahead.
+
+        What is `coming` is not known yet, so all of it is claimed.
+        """
         made: _Claim | None = None
         token = uuid.uuid4().hex
 
@@ -182,28 +188,31 @@ class SiteBucket:
             made, manifest = None, manifests.read(old)
             if manifest.overtakes(minute):
                 return None
-            known = manifest.known
-            changed = tuple(sorted(path for path, digest in hashes.items() if not _is(known.get(path), digest)))
-            vanished = tuple(sorted((manifest.objects.keys() | manifest.dirty) - hashes.keys() - keep))
-            before = {path: manifest.objects.get(path) for path in changed}
-            versions = {path: known[path]["version"] for path in changed if path in known}
-            idle = not changed and not vanished and manifest.minute == minute
-            made = _Claim(token, idle, changed, vanished, keep & manifest.objects.keys(), before, versions)
+            known = {
+                path: (one["sha256"], one["version"])
+                for path, one in manifest.known.items()
+                if path in hashes or path in coming
+            }
+            changed = [path for path, digest in hashes.items() if known.get(path, ("",))[0] != digest]
+            touched = sorted({*changed, *coming})
+            vanished = tuple(sorted((manifest.objects.keys() | manifest.dirty) - hashes.keys() - coming - keep))
+            idle = not touched and not vanished and manifest.minute == minute
+            made = _Claim(
+                token,
+                idle,
+                vanished,
+                kept=keep & manifest.objects.keys(),
+                before={path: manifest.objects.get(path) for path in touched},
+                known=known,
+            )
             if idle:
                 return None
-            return manifests.written(manifests.with_claim(manifest, token, minute, [*changed, *vanished]))
+            return manifests.written(manifests.with_claim(manifest, token, minute, [*touched, *vanished]))
 
         self._update(change)
         return made
 
-    def _release(
-        self,
-        hashes: Mapping[str, str],
-        minute: datetime,
-        claim: _Claim,
-        sent: Mapping[str, tuple[int, str]],
-        copy: Copy | None,
-    ) -> bool:
+    def _release(self, minute: datetime, claim: _Claim, sent: Sent, copy: Copy | None) -> bool:
         """Record what is there now, less what other claims may still overwrite; say whether a later minute is out."""
         superseded = False
 
@@ -214,10 +223,10 @@ class SiteBucket:
             manifest = replace(manifest, claims=claims)
             superseded = manifest.overtakes(minute)
             if superseded:  # of what we touched the newer one may not know: the next publish sends it again
-                touched = dict.fromkeys((*sent, *claim.vanished), manifests.unknown(claim.token))
+                touched = dict.fromkeys((*sent.versions, *claim.vanished), manifests.unknown(claim.token))
                 manifest = replace(manifest, objects={**manifest.objects, **touched})
             else:
-                manifest = replace(manifest, minute=minute, objects=_there(manifest, hashes, minute, claim, sent))
+                manifest = replace(manifest, minute=minute, objects=_there(manifest, minute, claim, sent))
             if copy:
                 manifest = manifests.with_copy(manifest, copy.hour)
             # the requests of this very update are one read and one write more
@@ -233,64 +242,16 @@ class SiteBucket:
     def _update(self, change: Change) -> None:
         self.objects.update(MANIFEST, change, content_type="application/json", cache_control=DOWNLOAD)
 
-    def _send(
-        self,
-        paths: Iterable[str],
-        pages: Mapping[str, bytes],
-        minute: datetime,
-        claim: _Claim,
-        sent: dict[str, tuple[int, str]],
-    ) -> None:
-        """Replace objects, and note in `sent` the bytes and the new version of each."""
 
-        def send(path: str) -> None:
-            data = self._squeezed(path, pages[path])
-            sent[path] = len(data), self._replace(path, data, minute, claim)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(send, paths))
-
-    def _replace(self, path: str, data: bytes, minute: datetime, claim: _Claim) -> str:
-        """Put one object in the place of the version that is known to be no newer; give its own."""
-        expected, headers = claim.versions.get(path), self._headers(path)
-        for _ in range(_TRIES):
-            version = self.objects.swap(path, data, expected, headers)
-            if version is not None:
-                return version
-            expected = self.objects.version(path)  # first this, then the look: what comes later changes the version
-            self._look_ahead(minute, claim)
-        raise Conflict(f"{path}: others replaced it {_TRIES} times while we tried; try again")
-
-    def _look_ahead(self, minute: datetime, claim: _Claim) -> None:
-        if manifests.read(self.objects.get(MANIFEST)).overtakes(minute, claim.token):
-            raise _OvertakenError
-
-    def _headers(self, path: str, cache_control: str | None = None) -> Headers:
-        content_type, usual = _TYPES.get(PurePosixPath(path).suffix, ("application/octet-stream", DOWNLOAD))
-        return Headers(content_type, cache_control or usual, "gzip" if self._is_squeezed(path) else None)
-
-    def _squeezed(self, path: str, data: bytes) -> bytes:
-        return gzip.compress(data, _SQUEEZE, mtime=0) if self._is_squeezed(path) else data
-
-    def _is_squeezed(self, path: str) -> bool:
-        return self.objects.keeps_headers and path.endswith(".html")
-
-
-def _there(
-    manifest: Manifest,
-    hashes: Mapping[str, str],
-    minute: datetime,
-    claim: _Claim,
-    sent: Mapping[str, tuple[int, str]],
-) -> dict[str, Mapping[str, Any]]:
+def _there(manifest: Manifest, minute: datetime, claim: _Claim, sent: Sent) -> dict[str, Mapping[str, Any]]:
     """Give the objects after a publish: those sent, those unchanged, those kept; unknown where others are at work."""
     there: dict[str, Mapping[str, Any]] = {}
     unknown = manifests.unknown(claim.token)
-    for path, digest in hashes.items():
+    for path, digest in sent.hashes.items():
         now = manifest.objects.get(path)
-        if path in sent and now == claim.before[path]:
-            there[path] = manifests.entry(digest, *sent[path], minute)
-        elif path not in sent and now is not None and _is(now, digest):
+        if path in sent.versions and now == claim.before[path]:
+            there[path] = manifests.entry(digest, *sent.versions[path], minute)
+        elif path not in sent.versions and now is not None and now["sha256"] == digest:
             there[path] = now
         else:  # another publisher has written it meanwhile
             there[path] = unknown
@@ -298,10 +259,8 @@ def _there(
     return there | dict.fromkeys(there.keys() & manifest.dirty, unknown)
 
 
-def _is(one: Mapping[str, Any] | None, digest: str) -> bool:
-    return one is not None and one["sha256"] == digest
-
-
-def _is_index(path: str) -> bool:
-    """Say whether a page is an entrance, which must not speak of pages that are not there yet."""
-    return "/" not in path and path.endswith(".html")
+def _in_order(pages: Mapping[str, bytes]) -> Iterator[Mapping[str, bytes]]:
+    """Part the pages: entrances, which must not speak of pages that are not there yet, come later, the index last."""
+    entrances = {path for path in pages if "/" not in path and path.endswith(".html")}
+    for some in (pages.keys() - entrances, entrances - {"index.html"}, entrances & {"index.html"}):
+        yield {path: pages[path] for path in sorted(some)}

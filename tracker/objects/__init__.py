@@ -71,6 +71,7 @@ class Backend(Protocol):
     def update(self, path: str, change: Change, headers: Headers) -> bool: ...
     def version(self, path: str) -> str | None: ...
     def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None: ...
+    def settle(self) -> None: ...
     def list(self, prefix: str, after: str) -> list[ObjectInfo]: ...
     def folders(self, prefix: str) -> tuple[str, ...]: ...
     def delete(self, paths: Iterable[str]) -> None: ...
@@ -97,15 +98,34 @@ class Objects:
     def __repr__(self) -> str:
         return f"Objects({self.url!r})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the URL only: a copy opens it anew, and counts from nothing."""
+        return Objects, (self.url,)
+
     @property
     def keeps_headers(self) -> bool:
         """Whether readers are told the headers given here; a web server chooses those of a folder's files itself."""
         return self.url.startswith("s3://")
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes see the same objects; those in memory are this process's own."""
+        return not self.url.startswith("memory://")
+
+    @property
+    def at_once(self) -> int:
+        """How many objects are worth sending at the same time: a server is waited for, a folder hardly."""
+        return 16 if self.keeps_headers else 2
+
+    @property
     def asked(self) -> Requests:
         """The requests made through this value so far, proofs of conditional writes and lost answers apart."""
         return self._asked
+
+    def add(self, asked: Requests) -> None:
+        """Count what another process asked through its own copy of this value."""
+        with self._counting:
+            self._asked += asked
 
     def get(self, path: str) -> bytes | None:
         """Give the bytes of an object, or None when there is none."""
@@ -130,10 +150,15 @@ class Objects:
     def swap(self, path: str, data: bytes, expected: str | None, headers: Headers = _NO_HEADERS) -> str | None:
         """Replace the object if its version is still `expected` (None: if there is none), and give its new version.
 
-        None: the object is another one by now, and was left alone. One request, durable as `put` is.
+        None: the object is another one by now, and was left alone. One request. When this returns it survives a kill,
+        and once `settle` has returned, locally, a power cut.
         """
         self._count(writes=1, size=len(data))
         return self._here().swap(_checked(path), data, expected, headers)
+
+    def settle(self) -> None:
+        """Make sure that whatever was swapped here before, by any process, survives a power cut."""
+        self._here().settle()
 
     def update(
         self, path: str, change: Change, *, content_type: str | None = None, cache_control: str | None = None
@@ -184,8 +209,7 @@ class Objects:
         return self._here().sweep(before)
 
     def _count(self, *, writes: int = 0, reads: int = 0, size: int = 0) -> None:
-        with self._counting:
-            self._asked += Requests(writes, reads, size)
+        self.add(Requests(writes, reads, size))
 
     def _here(self) -> Backend:
         if self._backend is None or self._pid != os.getpid():

@@ -6,6 +6,7 @@ Drafts and locks lie in `.staging/` and `.locks/` under the root: whoever reads 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -16,9 +17,12 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from tracker.errors import ConfigError, Conflict, StoreUnavailable
 from tracker.objects import Change, Headers, ObjectInfo
+
+T = TypeVar("T")
 
 _DIGEST = "user.tracker.md5"
 _LOCKS = 64
@@ -41,15 +45,17 @@ class Folder:
                 return None
 
     def put(self, path: str, data: bytes, _headers: Headers) -> None:
-        with _explained(path), self._draft(data) as draft:
+        with _explained(path), self._draft(data, _md5(data)) as draft:
             self._into_place(path, draft.replace)
 
     def create(self, path: str, data: bytes, _headers: Headers) -> bool:
-        with _explained(path), self._draft(data) as draft:
+        with _explained(path), self._draft(data, _md5(data)) as draft:
             try:
                 self._into_place(path, lambda target: target.hardlink_to(draft))
             except FileExistsError:
                 return False
+            finally:
+                draft.unlink()
             return True
 
     def update(self, path: str, change: Change, headers: Headers) -> bool:
@@ -62,15 +68,27 @@ class Folder:
             return True
 
     def version(self, path: str) -> str | None:
-        data = self.get(path)
-        return None if data is None else _md5(data)
+        target = self.root / path
+        with _explained(path):
+            try:
+                known = _known_digest(str(target), target.stat())
+            except FileNotFoundError:
+                return None
+        data = None if known else self.get(path)
+        return known if data is None else _md5(data)
 
-    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None:
+    def swap(self, path: str, data: bytes, expected: str | None, _headers: Headers) -> str | None:
         with self._locked(path):
             if self.version(path) != expected:
                 return None
-            self.put(path, data, headers)
-            return _md5(data)
+            digest = _md5(data)
+            with _explained(path), self._draft(data, digest, durable=False) as draft:
+                self._into_place(path, draft.replace, durable=False)
+            return digest
+
+    def settle(self) -> None:
+        with _explained("."):
+            _sync_file_system(self.root)
 
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with _explained(prefix):
@@ -107,32 +125,36 @@ class Folder:
         return removed
 
     @contextlib.contextmanager
-    def _draft(self, data: bytes) -> Iterator[Path]:
-        staging = self.root / ".staging"
-        staging.mkdir(parents=True, exist_ok=True)
-        draft = staging / uuid.uuid4().hex
+    def _draft(self, data: bytes, digest: str, *, durable: bool = True) -> Iterator[Path]:
+        """Write a file with its digest; it is removed when moving it fails."""
+        draft = self.root / ".staging" / uuid.uuid4().hex
         try:
-            with draft.open("xb") as file:
+            with _in_folder(draft, lambda: draft.open("xb")) as file:
                 file.write(data)
                 file.flush()
-                _remember_digest(file.fileno(), data)
-                os.fsync(file.fileno())
+                _remember_digest(file.fileno(), digest)
+                if durable:
+                    os.fsync(file.fileno())
             yield draft
-        finally:
+        except BaseException:
             draft.unlink(missing_ok=True)
+            raise
 
-    def _into_place(self, path: str, move: Callable[[Path], object]) -> None:
-        """Make the folder, move, and make both durable; another process may remove the empty folder in between."""
+    def _into_place(self, path: str, move: Callable[[Path], object], *, durable: bool = True) -> None:
+        """Move, and make the folder where there is none; another process may remove the empty folder in between."""
         target = self.root / path
         for _ in range(100):
             try:
-                self._make(target.parent)
                 move(target)
-                _sync(target.parent)
+                if durable:
+                    _sync(target.parent)
             except FileNotFoundError:
-                if not os.path.lexists(target):
-                    continue
-            return
+                if os.path.lexists(target):
+                    return
+                with contextlib.suppress(FileNotFoundError):
+                    self._make(target.parent)
+            else:
+                return
         raise StoreUnavailable(f"{path}: its folder is deleted as often as it is made; stop what cleans {self.root}")
 
     def _make(self, folder: Path) -> None:
@@ -149,10 +171,9 @@ class Folder:
     @contextlib.contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         """Hold one of a fixed number of locks, chosen by the path; the kernel lets go when the process dies."""
-        locks = self.root / ".locks"
+        lock = self.root / ".locks" / f"{zlib.crc32(path.encode()) % _LOCKS:02}"
         with _explained(path):
-            locks.mkdir(parents=True, exist_ok=True)
-            file = os.open(locks / f"{zlib.crc32(path.encode()) % _LOCKS:02}", os.O_RDWR | os.O_CREAT, 0o666)
+            file = _in_folder(lock, lambda: os.open(lock, os.O_RDWR | os.O_CREAT, 0o666))
         try:
             until = time.monotonic() + _LOCK_WAIT
             while True:
@@ -187,12 +208,21 @@ class Folder:
                     yield ObjectInfo(path, stat.st_size, _known_digest(entry.path, stat))
 
 
-def _remember_digest(file: int, data: bytes) -> None:
+def _in_folder(path: Path, opened: Callable[[], T]) -> T:
+    """Open a file; make its folder where there is none."""
+    try:
+        return opened()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return opened()
+
+
+def _remember_digest(file: int, digest: str) -> None:
     """Note the MD5 in the file's attributes, with size and time: a later edit by others then does not go by it."""
     if sys.platform != "linux":
         return
     stat = os.fstat(file)
-    note = f"{_md5(data)} {stat.st_size} {stat.st_mtime_ns}"
+    note = f"{digest} {stat.st_size} {stat.st_mtime_ns}"
     try:
         os.setxattr(file, _DIGEST, note.encode())
     except OSError as error:
@@ -212,6 +242,20 @@ def _known_digest(path: str, stat: os.stat_result) -> str | None:
 
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _sync_file_system(folder: Path) -> None:
+    """Write out all that the file system of a folder still holds in memory: one wait instead of one for each file."""
+    if sys.platform != "linux":
+        os.sync()
+        return
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(file):
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), str(folder))
+    finally:
+        os.close(file)
 
 
 def _sync(folder: Path) -> None:

@@ -139,6 +139,9 @@ class Remote:
                     raise
                 return None
 
+    def settle(self) -> None:
+        """Nothing to do: what a server has taken is kept."""
+
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with self._explained(prefix):
             pages = obstore.list(self._store, prefix or None, offset=after or None, chunk_size=1000)

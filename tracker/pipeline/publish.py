@@ -58,7 +58,7 @@ class Publish(Analyze):
         due = _due(news, minute, every, evaluation, standing.made)
         history = self._history(minute, standing)
         status = self._status(minute, window, standing.usage)
-        pages = site.render(
+        content = site.Content.gather(
             summary,
             window,
             evaluation,
@@ -68,10 +68,10 @@ class Publish(Analyze):
             status=status,
             about=replace(self.about.of_run(run_id, run_url), market_seconds=60 * every),
             hour_ago=self.store.read_summary(minute - HOUR),
-            due=due,
             evidence=self.store.evidence(minute, self.sources),
             history=history,
         )
+        pages, parts = site.common_files(content), site.market_parts(content, due)
         kept = {path: pages.pop(path) for path in list(pages) if path.startswith(site.folder_of(minute))}
         others = {path for market in news.keys() - due for path in site.market_paths(market)}
         published = self.bucket.publish(
@@ -79,13 +79,14 @@ class Publish(Analyze):
             minute,
             keep=standing.made.keys() & (others | {f"{site.FOLDER}/index.html"}),
             copy=Copy(whole_hour(minute), kept) if history.copy else None,
+            parts=parts,
         )
         ended = self.clock()
         report = {
             "minute": iso(minute),
             "began": iso(began),
             "seconds": seconds(ended - began),
-            "pages": len(pages),
+            "pages": len(pages) + len(parts.paths),
             **published.report(),
             "figures": figures(minute, began, ended, status.outbox_depth, self.store.read_reports(minute)),
         }

@@ -1,20 +1,24 @@
 """The static site: pure functions from samples and statistics to pages."""
 
 from tracker.site.alerts import ALERTS_SHOWN
+from tracker.site.content import Content
 from tracker.site.history import FOLDER, History, folder_of
-from tracker.site.markets import market_paths
+from tracker.site.markets import market_parts, market_paths
 from tracker.site.pages import Feed, Figure, Status, Step
-from tracker.site.rendering import render
+from tracker.site.rendering import common_files, render
 
 __all__ = [
     "ALERTS_SHOWN",
     "FOLDER",
+    "Content",
     "Feed",
     "Figure",
     "History",
     "Status",
     "Step",
+    "common_files",
     "folder_of",
+    "market_parts",
     "market_paths",
     "render",
 ]

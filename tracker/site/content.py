@@ -53,10 +53,10 @@ class Content:
         minute: datetime,
         *,
         rules: Sequence[AlertRule],
-        transitions: Sequence[Transition],
+        transitions: Sequence[Transition] = (),
         status: Status,
         about: About,
-        hour_ago: pa.Table | None,
+        hour_ago: pa.Table | None = None,
         evidence: Sequence[Evidence] = (),
         history: History = NO_HISTORY,
     ) -> Content:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from tracker.alerts import AlertRule, Evaluation, Transition
 from tracker.model import About, Evidence, Market, Metric
-from tracker.site import assets, downloads, shares
+from tracker.site import assets, downloads
 from tracker.site.alerts import alerts_page
 from tracker.site.content import Content
 from tracker.site.feed import feed
 from tracker.site.history import NO_HISTORY, History, folder_of
+from tracker.site.markets import market_parts
 from tracker.site.methodology import methodology_page
 from tracker.site.pages import RankingPage, Status
 from tracker.site.ranking import kept_pages, ranking_pages
@@ -43,14 +44,13 @@ def render(
     evidence: Sequence[Evidence] = (),
     history: History = NO_HISTORY,
 ) -> dict[str, bytes]:
-    """Give every file of the site as of `minute`, by its path. The same arguments give the same bytes.
+    """Give every file of the site as of `minute`, by its path: `common_files` and those of `market_parts`.
 
-    `summary` and `window` have the schemas of tracker/frames.py, the window is (t-24h, t], sorted by market, metric
-    and minute. `transitions` are the recorded ones of the last days. `hour_ago` is the summary of the hour before, for
-    the change of rank. Of the pages and files of single markets only those of `due` are made (None: all). `evidence`
-    are the objects of the minute in the store with their SHA-256. `history` says which hours are kept and whether
-    this one is: its files are those in `folder_of(minute)`. The order of the paths is the order to publish in:
-    index.html is last.
+    The same arguments give the same bytes. `summary` and `window` have the schemas of tracker/frames.py, the window is
+    (t-24h, t], sorted by market, metric and minute. `transitions` are the recorded ones of the last days. `hour_ago` is
+    the summary of the hour before, for the change of rank. Of the pages and files of single markets only those of `due`
+    are made (None: all). `evidence` are the objects of the minute in the store with their SHA-256. `history` says which
+    hours are kept and whether this one is: its files are those in `folder_of(minute)`.
     """
     content = Content.gather(
         summary,
@@ -65,10 +65,16 @@ def render(
         evidence=evidence,
         history=history,
     )
+    markets = market_parts(content, due)
+    made = [markets.make(part) for part in markets.parts]
+    return {path: data for files in (*made, common_files(content)) for path, data in files.items()}
+
+
+def common_files(content: Content) -> dict[str, bytes]:
+    """Give the files that are not of single markets, index.html last."""
     files = downloads.ranking(content)
-    if history.copy:
+    if content.history.copy:
         files |= _kept(content, files["data/ranking.csv"])
-    files |= shares.market_files(content, due)
     files["api/v1/alerts.json"] = downloads.alerts(content)
     files["api/v1/status.json"] = downloads.status(content)
     files["feed.xml"] = feed(content)

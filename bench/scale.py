@@ -85,13 +85,23 @@ def run(running: Stack, one: SetUp, dag_id: str, conf: dict[str, Any]) -> tuple[
     ended = wait(lambda: over(one.api(path)), running.look, 1800)
     seconds = (datetime.fromisoformat(ended["end_date"]) - datetime.fromisoformat(ended["start_date"])).total_seconds()
     cores = (used(running) - before) / (time.monotonic() - began)
-    tasks = one.api(f"{path}/taskInstances?limit=1000")["task_instances"]
+    tasks = tasks_of(one, path)
     if failed := [task for task in tasks if task["state"] != "success"]:
         raise SystemExit(
             f"{len(failed)} tasks of {dag_id} did not succeed; the log of one:\n{log(one, path, failed[0])}"
         )
     good = [task["task_id"] for task in tasks if task["state"] == "success"]
     return seconds, cores, {task: good.count(task) for task in set(good)}
+
+
+def tasks_of(one: SetUp, path: str) -> list[dict[str, Any]]:
+    """Give all tasks of a run; Airflow gives a hundred at once."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = one.api(f"{path}/taskInstances?limit=100&offset={len(found)}")
+        found += page["task_instances"]
+        if len(found) >= page["total_entries"]:
+            return found
 
 
 def log(one: SetUp, path: str, task: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from threading import Barrier
 
 import pytest
 
+from tests.support import scrape
 from tests.support.fakes import FakeNotifier, FakeSource
 from tracker.alerts import load_rules
 from tracker.bucket import SiteBucket
@@ -101,6 +102,19 @@ def test_every_step_run_twice_leaves_the_same_bytes(world):
     assert world.bytes_of("store/summary") == summary
     changed = {path for path, data in world.bytes_of("site").items() if site.get(path) != data}
     assert changed <= {"status.html", "api/v1/status.json", "manifest.json"}  # they tell how long the steps took
+
+
+def test_the_status_page_shows_the_last_runs_and_the_minute_in_which_nothing_ran(world):
+    for n in (0, 1, 3):
+        world.minute(NOON + n * MINUTE)
+    rows = scrape.tables((world.folder / "site/status.html").read_text())["What each step took "]
+    assert [row[0] for row in rows] == ["12:03", "12:02", "12:01", "12:00"]
+    assert rows[0][3] == "running"
+    assert rows[1][1:] == ["no page was published in this minute"]
+    assert all(float(cell) >= 0 for row in rows[2:] for cell in row[1:5])
+    world.minute(NOON + 12 * MINUTE)
+    rows = scrape.tables((world.folder / "site/status.html").read_text())["What each step took "]
+    assert [row[0] for row in rows] == [f"12:{n:02}" for n in range(12, 2, -1)]
 
 
 def test_a_minute_executed_late_is_not_polled_and_writes_no_sample(world):

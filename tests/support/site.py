@@ -28,7 +28,7 @@ from tracker.model import (
     Sample,
     whole_hour,
 )
-from tracker.site import Content, Feed, Figure, Status, Step, render
+from tracker.site import Content, Feed, Figure, Run, Status, Step, render
 from tracker.stats import summarise
 from tracker.store import ParquetStore
 
@@ -53,6 +53,10 @@ STATUS = Status(
         Feed("kraken", 0, 0, 0, 10.01, "kraken, 22:10: HTTP 503; waits a minute"),
     ),
     steps=(Step("fetch", 1.42), Step("analyze", 0.36), Step("publish", 0.91)),
+    runs=(
+        Run(NOW - 3 * MINUTE, (Step("fetch", 10.02), Step("analyze", 0.35), Step("publish", 0.9)), ("kraken",)),
+        Run(NOW - MINUTE, (Step("fetch", 1.38), Step("analyze", 0.36), Step("publish", 0.88))),
+    ),
     figures=(Figure("minute_age", "Seconds from the minute to its readable index", 3.12),),
     outbox_depth=1,
     oldest_unsent=NOW - timedelta(minutes=4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from tracker.model import DAY, HOUR, MINUTE, Market, Problem, Usage, iso, whole_
 from tracker.pipeline.analyze import Analyze
 from tracker.pipeline.figures import FIGURES, figures
 from tracker.pipeline.parts import Report, seconds
+from tracker.pipeline.runs import handed_on, read_runs, run_of
 from tracker.ports import Copy, Standing
 from tracker.stats import summarise
 
@@ -33,7 +34,6 @@ LONGEST_CADENCE = 5
 """Minutes after which every market's pages are made anew, however many there are."""
 
 OPEN = frozenset({State.FIRING, State.RESOLVING})
-STEPS = ("fetch", "analyze", "publish")
 
 
 class Publish(Analyze):
@@ -57,7 +57,10 @@ class Publish(Analyze):
         every = self.market_pages or max(1, min(LONGEST_CADENCE, -(-len(news) // MARKETS_A_MINUTE)))
         due = _due(news, minute, every, evaluation, standing.made)
         history = self._history(minute, standing)
-        status = self._status(minute, window, standing.usage)
+        before = self._published(minute - MINUTE)
+        last = before or self._published(standing.minute or minute)  # before a gap, which they tell of
+        runs = handed_on(last.get("runs", []), minute)
+        status = self._status(minute, window, standing.usage, before.get("figures", {}), runs)
         content = site.Content.gather(
             summary,
             window,
@@ -82,15 +85,17 @@ class Publish(Analyze):
             parts=parts,
         )
         ended = self.clock()
+        reports = self.store.read_reports(minute)
         report = {
             "minute": iso(minute),
             "began": iso(began),
             "seconds": seconds(ended - began),
             "pages": len(pages) + len(parts.paths),
             **published.report(),
-            "figures": figures(minute, began, ended, status.outbox_depth, self.store.read_reports(minute)),
+            "figures": figures(minute, began, ended, status.outbox_depth, reports),
         }
-        self.store.write_report(minute, "publish", report)
+        runs = [*runs, run_of(minute, {**reports, "publish": report})]
+        self.store.write_report(minute, "publish", {**report, "runs": runs})
         if self.ping is not None and not published.older and self._is_good(minute):
             self.ping()
         return report
@@ -107,13 +112,14 @@ class Publish(Analyze):
         reports = self.store.read_reports(minute)
         return "analyze" in reports and bool(reports.get("fetch", {}).get("rows"))
 
-    def _status(self, minute: datetime, window: pa.Table, usage: Usage) -> Status:
+    def _status(
+        self, minute: datetime, window: pa.Table, usage: Usage, before: Report, runs: Sequence[Report]
+    ) -> Status:
         """Gather what the steps said of this minute, what became of the minutes before, what waits in the outbox."""
-        from tracker.site import Feed, Figure, Status, Step
+        from tracker.site import STEPS, Feed, Figure, Status, Step
 
         reports = self.store.read_reports(minute)
         feeds = reports.get("fetch", {}).get("feeds", [])
-        before = self.store.read_reports(minute - MINUTE).get("publish", {}).get("figures", {})
         backlog = self.outbox.backlog(self.clock())
         problems = [Problem(one["where"], one["what"]) for feed in feeds for one in feed["problems"]]
         coverage = []
@@ -137,8 +143,13 @@ class Publish(Analyze):
             mails=backlog.mails,
             silences=self.silences,
             mail_configured=self.notifier is not None and any(recipients(one, self.recipients) for one in self.rules),
+            runs=read_runs(runs),
             usage=usage,
         )
+
+    def _published(self, minute: datetime) -> Report:
+        """Give what publish reported of a minute; empty when it did not."""
+        return self.store.read_reports(minute).get("publish", {})
 
     def _coverage(self, exchange: str, minute: datetime, window: pa.Table) -> list[ExchangeCoverage]:
         """Say what became of the last 24 h of the markets last listed; nothing is asked of the exchange here."""

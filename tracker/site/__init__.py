@@ -4,16 +4,19 @@ from tracker.site.alerts import ALERTS_SHOWN
 from tracker.site.content import Content
 from tracker.site.history import FOLDER, History, folder_of
 from tracker.site.markets import market_parts, market_paths
-from tracker.site.pages import Feed, Figure, Status, Step
+from tracker.site.pages import Feed, Figure, Run, Status, Step
 from tracker.site.rendering import common_files, render
+from tracker.site.runs import STEPS
 
 __all__ = [
     "ALERTS_SHOWN",
     "FOLDER",
+    "STEPS",
     "Content",
     "Feed",
     "Figure",
     "History",
+    "Run",
     "Status",
     "Step",
     "common_files",

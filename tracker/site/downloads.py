@@ -152,6 +152,14 @@ def status(content: Content) -> bytes:
             "problems": [{"where": one.where, "what": one.what} for one in now.problems],
             "figures_of_the_minute_before": {one.name: one.value for one in now.figures},
             "steps": [{"name": step.name, "seconds": step.seconds} for step in now.steps],
+            "runs": [
+                {
+                    "minute": iso(run.minute),
+                    "seconds": {step.name: step.seconds for step in run.steps},
+                    "failed": run.failed,
+                }
+                for run in now.runs
+            ],
             "outbox": {
                 "depth": now.outbox_depth,
                 "oldest_unsent": iso(now.oldest_unsent) if now.oldest_unsent else None,

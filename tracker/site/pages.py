@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -12,6 +13,9 @@ from tracker.coverage import ExchangeCoverage
 from tracker.model import NOTHING_ASKED, About, Market, Metric, Problem, Usage
 from tracker.site.cost import Cost
 from tracker.site.formats import Number
+
+if TYPE_CHECKING:
+    from tracker.site.runs import RunRow
 
 LATE_AFTER = timedelta(seconds=60)
 """A page is late when it is older than its period and this; so it survives one slow run."""
@@ -41,6 +45,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """The steps of one minute that reported, and the exchanges that did not answer."""
+
+    minute: datetime
+    steps: tuple[Step, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """The seconds of all steps."""
+        return sum(step.seconds for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A number of the minute before, as the metrics have it; `what` names it for a reader."""
 
@@ -51,11 +69,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the last run went and what waits; all from the steps' own reports."""
+    """How the last run went and what waits; all from the steps' own reports. `runs` are earlier ones."""
 
     problems: tuple[Problem, ...] = ()
     feeds: tuple[Feed, ...] = ()
     steps: tuple[Step, ...] = ()
+    runs: tuple[Run, ...] = ()
     outbox_depth: int = 0
     oldest_unsent: datetime | None = None
     failed_mails: int = 0
@@ -326,7 +345,7 @@ class StatusPage:
     day: DayCoverage | None
     verdict: str
     tone: str
-    slowest: float
+    runs: tuple[RunRow, ...]
     cost: Cost | None
 
 

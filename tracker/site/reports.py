@@ -23,6 +23,7 @@ from tracker.site.pages import (
     StatusPage,
 )
 from tracker.site.proof import coverage_sql, directory_sql
+from tracker.site.runs import run_rows
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES
 from tracker.site.strips import day_coverage
 
@@ -51,7 +52,7 @@ def status_page(content: Content) -> StatusPage:
         day=day_coverage(status.coverage, content.minute, {str(one) for one in content.markets.values()}),
         verdict=verdict,
         tone=tone,
-        slowest=max((step.seconds for step in status.steps), default=0.0),
+        runs=run_rows(status, content.minute),
         cost=cost(status.usage),
     )
 

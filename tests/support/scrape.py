@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 
 Table = list[list[str]]
@@ -38,6 +40,44 @@ def facts(page: str) -> list[dict[str, str]]:
 def words(text: str) -> str:
     """Give the text of a piece of HTML, with single spaces."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", text)).split())
+
+
+def pages(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Give the pages among the files of a site, as text."""
+    return {path: data.decode() for path, data in files.items() if path.endswith(".html")}
+
+
+def zipped(data: bytes) -> int:
+    """Give the bytes of a file as a reader downloads it."""
+    return len(gzip.compress(data, 9))
+
+
+def text_of(page: str) -> str:
+    """Give the words of a page as they are read, without pictures."""
+    body = re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)))
+
+
+class Links(HTMLParser):
+    """Collects what a browser would fetch and where links lead."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "a":
+            self.links.append(given["href"])
+        elif tag == "link" and given["rel"] not in {"canonical", "alternate"}:
+            self.fetched.append(given["href"])
+        elif tag in {"script", "img", "iframe", "video", "object"} and "src" in given:
+            self.fetched.append(given["src"])
 
 
 class _Tables(HTMLParser):

@@ -99,6 +99,14 @@ class Victim:
             return datetime.fromisoformat(json.loads((self.home / "site/api/v1/ranking.json").read_text())["minute"])
         return None
 
+    def look(self) -> None:
+        """Start `tracker up` again when it ended by itself, as systemd would."""
+        if (code := self.process.poll()) is not None:
+            print(
+                f"  {datetime.now(UTC):%H:%M:%S} tracker up ended by itself with {code}; starting it again", flush=True
+            )
+            self.start()
+
     def find(self, part: str) -> psutil.Process | None:
         """Find a living process of a part."""
         if part == "tracker up":
@@ -126,7 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=3, help="how often each part dies at least (default: 3)")
     parser.add_argument("--port", type=int, default=8480)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="where to leave everything (default: a temporary folder)")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="where to leave everything, and to go on with what is there (default: a temporary folder)",
+    )
     options = parser.parse_args(arguments)
     random.seed(options.seed)
     folder = (options.keep or Path(tempfile.mkdtemp(prefix="chaos-"))).resolve()
@@ -183,6 +195,7 @@ def sought(victim: Victim, part: str, seconds: float) -> psutil.Process | None:
     """Wait for a living process of the part: a task lives for half a second of each minute."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        victim.look()
         if one := victim.find(part):
             return one
         time.sleep(0.05)

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tracker import service
 from tracker.errors import ConfigError
-from tracker.service.home import ROOT, Home
+from tracker.service.home import ROOT, Home, Ports
 from tracker.service.processes import MARK, end, family, marked, sweep
 from tracker.service.supervisor import Child, Stopped, Supervisor
 
@@ -195,6 +196,15 @@ def test_what_an_earlier_run_left_behind_is_swept(home: str) -> None:
     assert sweep(home, patience=0.2) == 1
     assert marked(home) == []
     wait_for(lambda: not child.running)
+
+
+def test_a_start_that_takes_long_says_so_once_and_goes_on(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "START_WITHIN", 0.0)
+    told: list[str] = []
+    one = service._Service(Home(Path(home)), Ports(18_000), {}, Supervisor(home, told.append), told.append)
+    looks = iter([False, False, True])
+    one._wait("a migration", lambda: next(looks))
+    assert ["not ready" in line for line in told] == [True, False]
 
 
 @pytest.mark.parametrize(

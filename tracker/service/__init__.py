@@ -64,6 +64,7 @@ class _Service:
     ) -> None:
         self.home, self.ports, self.environment, self.supervisor, self.say = home, ports, given, supervisor, say
         self.began = time.monotonic()
+        self.late = False
 
     def start(self, *, demo: bool) -> None:
         self.say(f"tracker {__version__}: {'a demo with simulated markets' if demo else 'starting'}; Ctrl-C ends it")
@@ -89,7 +90,7 @@ class _Service:
             tick = self._child("first-page", [*TRACKER, "tick"], keep=False)
             self._wait("the first page", lambda: tick.code is not None)
             self._complain(tick)
-        self._wait("Airflow", lambda: not unwell(self.ports.url(self.ports.api)))
+        self._wait("Airflow", lambda: self.late or not unwell(self.ports.url(self.ports.api)))
         self._addresses(demo=demo)
 
     def run(self) -> None:
@@ -133,15 +134,16 @@ class _Service:
         return all(get(one) is not None for one in looked_at)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
-        """Wait for a step of the start-up and say how long after the start it was done."""
+        """Wait for a step of the start-up and say how long after the start it was done, or once that it takes long."""
         terminal, turns = sys.stdout.isatty(), count()
 
         def look() -> bool:
             if terminal and next(turns) % 5 == 0:
                 sys.stdout.write(f"\r  {what} … {time.monotonic() - self.began:3.0f} s")
                 sys.stdout.flush()
-            if time.monotonic() - self.began > START_WITHIN:
-                raise ConfigError(f"{what}: not ready after {START_WITHIN:.0f} s; the logs in {self.home.logs} say why")
+            if not self.late and time.monotonic() - self.began > START_WITHIN:
+                self.late = True
+                self.say(f"  {what}: not ready after {START_WITHIN:.0f} s; the logs in {self.home.logs} say why")
             for child in self.supervisor.children:
                 if child.deaths >= TOO_MANY_DEATHS:
                     raise ConfigError(

@@ -101,6 +101,14 @@ def test_every_page_says_its_minute_and_when_it_is_stale_without_a_script(files)
         assert f'data-at="{int(NOW.timestamp())}" data-period="60"' in page
 
 
+def test_a_link_to_a_page_has_a_picture_where_the_address_of_the_site_is_known(eventful, files):
+    assert 'property="og:image" content="https://tracker.example.org/card.png"' in files["index.html"].decode()
+    assert files["card.png"][:8] == b"\x89PNG\r\n\x1a\n"
+    nameless = eventful.render(about=replace(ABOUT, public_url=None), due=frozenset())
+    assert "card.png" not in nameless
+    assert "og:image" not in nameless["index.html"].decode()
+
+
 def test_the_period_moves_the_time_of_staleness(eventful):
     page = eventful.render(about=replace(ABOUT, repaint_seconds=300))["index.html"].decode()
     assert "a page older than 2026-11-23 22:17 UTC is stale" in scrape.text_of(page)

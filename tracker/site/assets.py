@@ -60,6 +60,12 @@ def favicon() -> bytes:
 
 
 @cache
+def card() -> bytes:
+    """Give the picture that others show beside a link to the site: 1200 x 630, for they read no SVG."""
+    return (TEMPLATES / "assets" / "card.png").read_bytes()
+
+
+@cache
 def favicon_uri() -> str:
     """Give the icon for a data: URI, so that no page asks for a second file."""
     return quote(_read("favicon.svg").strip(), safe="/:=' ")

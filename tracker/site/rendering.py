@@ -80,6 +80,8 @@ def common_files(content: Content) -> dict[str, bytes]:
     files["feed.xml"] = feed(content)
     files["heartbeat.json"] = downloads.heartbeat(content)
     files["favicon.svg"] = assets.favicon()
+    if content.about.public_url:  # a picture is named by its whole address
+        files["card.png"] = assets.card()
     for name, page in (
         ("alerts", alerts_page(content)),
         ("status", status_page(content)),

@@ -134,6 +134,5 @@ def _svg(runs: Sequence[tuple[Fate, int, int]], width: int, title: str) -> Marku
     drawn = Markup("").join(
         Markup('<path class="f{}" d="{}"/>').format(FATES.index(fate), path) for fate, path in paths.items()
     )
-    return Markup('<svg class="cells" role="img" width="{}" height="{}"><title>{}</title>{}</svg>').format(
-        width, HEIGHT, title, drawn
-    )
+    size = Markup('width="{0}" height="{1}" viewBox="0 0 {0} {1}" preserveAspectRatio="none"').format(width, HEIGHT)
+    return Markup('<svg class="cells" role="img" {}><title>{}</title>{}</svg>').format(size, title, drawn)

@@ -21,8 +21,9 @@ PLUGINS = ROOT / "plugins"
 
 assert "airflow" not in sys.modules or "AIRFLOW_HOME" in os.environ, "import tests.support.airflow before airflow"
 if "airflow" not in sys.modules:
+    HOME = tempfile.TemporaryDirectory(prefix="tracker-airflow-", ignore_cleanup_errors=True)  # goes when Python ends
     os.environ |= {
-        "AIRFLOW_HOME": tempfile.mkdtemp(prefix="tracker-airflow-"),
+        "AIRFLOW_HOME": HOME.name,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS),

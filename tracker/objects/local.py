@@ -1,5 +1,7 @@
 """Objects in a local folder: draft, fsync, rename, fsync of the folder. Plain system calls, so that forks are safe.
 
+What is swapped is synced later, together (docs/adr/0009-pages-in-parts-written-out-together.md).
+
 Drafts and locks lie in `.staging/` and `.locks/` under the root: whoever reads a data folder never meets them.
 """
 

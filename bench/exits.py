@@ -1,7 +1,7 @@
 """Run each command many times and count how it ends: none may abort when the interpreter goes down.
 
 `python -m bench.exits [--runs 200] [--only NAME …]`: a simulated exchange, a folder for a store, real processes, two at
-a time. The programs that keep running are ended by SIGTERM once they say that they listen.
+a time. The programs that keep running are ended by SIGTERM once they answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,7 +41,7 @@ COMMANDS: dict[str, list[str]] = {
     "rules": ["rules", "check"],
     "doctor": ["doctor"],
     "simulate": ["simulate", "--port", "{port}"],
-    "mailbox": ["mailbox", "--smtp-port", "{port}", "--http-port", "{other}", "--folder", "{folder}/mail"],
+    "mailbox": ["mailbox", "--http-port", "{port}", "--smtp-port", "{other}", "--folder", "{folder}/mail"],
 }
 """What is run; each does all of its work."""
 
@@ -54,12 +57,23 @@ def run(name: str, environment: dict[str, str], folder: str) -> tuple[int, str]:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
-    said = b""
     if name in SERVERS:
-        said = process.stdout.readline()
+        while not answers(port):
+            time.sleep(0.1)
         process.terminate()
-    said += process.communicate()[0]
+    said, _ = process.communicate()
     return process.returncode, said.decode(errors="replace").strip()[-300:]
+
+
+def answers(port: int) -> bool:
+    """Say whether somebody speaks HTTP on a port; whatever is said will do."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/").close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

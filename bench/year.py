@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def fill(root: Path, days: int, series: int) -> int:
             past(root, hour, table)
             continue
         for stamp in (hour + m * MINUTE for m in range(60 if n else END.minute + 1)):
+            store.objects.put(layout.named("summary", stamp, ".parquet"), b"")
             rows = table.filter(pa.compute.equal(table["minute"], pa.scalar(stamp, SAMPLES.field("minute").type)))
             store.write_minute(stamp, "coinbase", rows)
         if n:
@@ -76,11 +78,11 @@ def moved(table: pa.Table, by: timedelta) -> pa.Table:
 
 def measured(root: Path) -> dict[str, float]:
     """Give the milliseconds of what a minute does with the store."""
-    store = ParquetStore(str(root))
+    store, midnight = ParquetStore(str(root)), END.replace(hour=0, minute=0)
     began = time.perf_counter()
     for folder in ("hour", "minute", "candles"):
-        for day in (END, END - DAY):
-            store.objects.list(layout.day(folder, day))
+        for since in (END - DAY, midnight):
+            store.objects.list(layout.day(folder, since), layout.before(folder, since))
     listed = time.perf_counter()
     summarise(store.stream(END - DAY, END, columns=MEASURED), END)
     read = time.perf_counter()
@@ -90,6 +92,20 @@ def measured(root: Path) -> dict[str, float]:
         "list, read, statistics": read - listed,
         "list the summaries": time.perf_counter() - read,
     }
+
+
+def compare(roots: Mapping[int, Path], runs: int) -> str:
+    """Give a table of medians of stores of so many days, the smallest first."""
+    found: dict[int, list[dict[str, float]]] = {days: [] for days in roots}
+    for turn in range(runs + 1):
+        for days, root in roots.items():
+            one = measured(root)
+            found[days] += [one] if turn else []
+    lines = [f"{'last 24 h, ms':<28}" + "".join(f"{days:>6} days" for days in roots) + f"{'ratio':>8}"]
+    for name in next(iter(found.values()))[0]:
+        few, many = (statistics.median(one[name] for one in some) * 1e3 for some in found.values())
+        lines.append(f"{name:<28}{few:>11.1f}{many:>11.1f}{many / few:>8.2f}")
+    return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> int:
@@ -105,15 +121,7 @@ def main(arguments: list[str]) -> int:
             began = time.perf_counter()
             count = fill(root, days, options.series)
             print(f"{days:>4} days: {count} minutes, filled in {time.perf_counter() - began:.0f} s", flush=True)
-        found: dict[int, list[dict[str, float]]] = {days: [] for days in roots}
-        for turn in range(options.runs + 1):
-            for days, root in roots.items():
-                one = measured(root)
-                found[days] += [one] if turn else []
-        print(f"{'last 24 h, ms':<28}{'1 day':>10}{f'{options.days} days':>10}{'ratio':>8}")
-        for name in found[1][0]:
-            few, all_ = (statistics.median(one[name] for one in some) * 1e3 for some in found.values())
-            print(f"{name:<28}{few:>10.1f}{all_:>10.1f}{all_ / few:>8.2f}")
+        print(compare(roots, options.runs))
     return 0
 
 

@@ -146,10 +146,11 @@ class ParquetStore:
 
     def summary_minutes(self, start: datetime, end: datetime) -> list[datetime]:
         """Give the minutes of [start, end] that have a summary, oldest first."""
-        found, day = [], start.replace(hour=0, minute=0)
-        while day <= end:
-            found += [layout.stamp(one.path) for one in self.objects.list(layout.day("summary", day))]
-            day += DAY
+        found, at = [], start
+        while at <= end:
+            listed = self.objects.list(layout.day("summary", at), layout.before("summary", at))
+            found += [layout.stamp(one.path) for one in listed]
+            at = at.replace(hour=0, minute=0) + DAY
         return [minute for minute in found if minute and start <= minute <= end]
 
     def write_report(self, minute: datetime, step: str, report: Mapping[str, Any]) -> None:

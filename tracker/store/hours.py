@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from tracker.errors import Conflict, StoreUnavailable
 from tracker.frames import NO_SAMPLES, SAMPLES, from_none_of, merged
-from tracker.model import DAY, HOUR, Market, Origin, iso, whole_hour
+from tracker.model import DAY, Market, Origin, iso, whole_hour
 from tracker.objects import ObjectInfo, Objects
 from tracker.store import layout, parquet
 
@@ -210,7 +210,7 @@ class Hours:
         inputs: dict[datetime, list[ObjectInfo]] = {}
         sealed = set()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for infos in pool.map(lambda one: self._of_day(*one), folders):
+            for infos in pool.map(lambda one: self._objects.list(layout.day(*one), layout.before(*one)), folders):
                 for info in infos:
                     at = layout.stamp(info.path)
                     if at is None or not first <= whole_hour(at) <= last:
@@ -219,11 +219,6 @@ class Hours:
                         sealed.add(at)
                     inputs.setdefault(whole_hour(at), []).extend([] if info.path.startswith("hour/") else [info])
         return [_Hour(at, tuple(sorted(inputs[at])), at in sealed) for at in sorted(inputs)]
-
-    def _of_day(self, root: str, since: datetime) -> list[ObjectInfo]:
-        # Not after the hour's own folder: SeaweedFS then leaves out all that lies in it.
-        after = f"{layout.folder(root, since - HOUR)}/~" if since.hour else ""
-        return self._objects.list(layout.day(root, since), after=after)
 
     def _inputs(self, hour: datetime) -> tuple[ObjectInfo, ...]:
         listed = [one for root in ("candles", "minute") for one in self._objects.list(layout.folder(root, hour))]

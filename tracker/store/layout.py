@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from tracker.errors import PermanentError
-from tracker.model import whole_hour, whole_minute
+from tracker.model import HOUR, whole_hour, whole_minute
 
 _NAME = re.compile(r"\w+/date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/(?:\d\d(\d\d))?.*")
 
@@ -19,6 +19,14 @@ def folder(root: str, at: datetime) -> str:
 def day(root: str, at: datetime) -> str:
     """Give the folder of the day of `at`."""
     return f"{root}/date={at:%Y-%m-%d}"
+
+
+def before(root: str, at: datetime) -> str:
+    """Give what sorts before the hour of `at` in its day's folder, and after the hours before.
+
+    It does not name the hour's own folder: SeaweedFS would then leave out all that lies in it.
+    """
+    return f"{folder(root, at - HOUR)}/~" if at.hour else ""
 
 
 def minute_path(minute: datetime, exchange: str) -> str:

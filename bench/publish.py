@@ -29,7 +29,7 @@ from tests.support import site
 from tests.support.store import start
 from tracker.bucket import Published, SiteBucket
 from tracker.model import MINUTE, Market
-from tracker.site import Content, common_files, market_parts, market_paths
+from tracker.site import CommonFiles, Content, market_parts, market_paths
 from tracker.stats import summarise
 
 CHANGED = 0.05
@@ -54,7 +54,7 @@ def measure(markets: int, url: str) -> dict[str, Any]:
             hour_ago=summary,
         )
         kept = [path for one in every if due is not None and one not in due for path in market_paths(one)]
-        return bucket.publish(common_files(content), minute, kept, parts=market_parts(content, due))
+        return bucket.publish(CommonFiles(content), minute, kept, parts=market_parts(content, due))
 
     gc.collect()
     pa.default_memory_pool().release_unused()

@@ -289,9 +289,9 @@ class Bucket(Protocol):
     ) -> Publication:
         """Upload the changed pages, the index last; delete what is no page any more and not to `keep`.
 
-        `parts` are made and uploaded before `pages`. A minute older than the published one, or than one on its way,
-        changes nothing. What is kept must be in `made`. `copy` is written once, and no later publish changes or
-        deletes it.
+        `parts` are made and uploaded before `pages`, which are read meanwhile. A minute older than the published one,
+        or than one on its way, changes nothing. What is kept must be in `made`. `copy` is written once, and no later
+        publish changes or deletes it.
         """
         ...
 

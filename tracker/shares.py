@@ -18,16 +18,19 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
-def spread(act: Callable[[P], R], parts: Iterable[P], processes: int) -> list[R]:
+def spread(
+    act: Callable[[P], R], parts: Iterable[P], processes: int, first: Callable[[], object] = lambda: None
+) -> list[R]:
     """Give act(part) of every part, in any order: each process takes a part when it is done with one.
 
-    This process is one of `processes`; for the others `act`, the parts and what it gives are pickled. What fails, fails
-    here, after the parts that had been begun.
+    This process is one of `processes`, and does `first` before it takes a part. For the others `act`, the parts and
+    what it gives are pickled. What fails, fails here, after the parts that had been begun.
     """
     waiting = deque(parts)
     with ThreadPoolExecutor(max(1, processes - 1)) as pool:
         others = [pool.submit(_elsewhere, act, waiting) for _ in range(processes - 1)]
         try:
+            first()
             found = [act(part) for part in _taken(waiting)]
         finally:
             waiting.clear()

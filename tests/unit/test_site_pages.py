@@ -17,7 +17,7 @@ import pytest
 from tests.support import scrape, site
 from tests.support.site import ABOUT, NOW
 from tracker.model import DAY, HOUR, About, Evidence
-from tracker.site import History, market_parts, markets
+from tracker.site import CommonFiles, History, market_parts, markets
 from tracker.stats import summarise
 
 BUDGET = 14_000
@@ -69,6 +69,14 @@ def test_parts_made_by_other_processes_have_the_same_bytes(eventful, files, monk
     assert len(made) > 3
     whole = {path: data for some in made for path, data in some.items()}
     assert whole == {path: files[path] for path in yet.paths}
+
+
+def test_the_common_files_are_those_that_were_announced_and_index_is_last(eventful, files):
+    common = CommonFiles(eventful.content())
+    announced = list(common)
+    assert announced[-1] == "index.html"
+    assert dict(common) == {path: files[path] for path in announced}
+    assert files.keys() == set(announced) | market_parts(eventful.content()).paths
 
 
 def test_every_link_leads_to_a_file_of_the_site_and_every_id_is_unique(files):

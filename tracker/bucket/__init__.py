@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import os
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,22 +121,22 @@ class SiteBucket:
     ) -> Published:
         """Upload the changed pages, index pages last, then delete what is no page any more and not to `keep`.
 
-        `parts` are made and uploaded before all others. A minute older than the published one, or than one on its way,
-        changes nothing. When it fails half-way the site stays readable: its index is the old one, and the next publish
-        mends what is behind it. Raises StoreUnavailable then. `copy` is written once and neither changed nor deleted
-        by a later publish.
+        `parts` are made and uploaded before all others; `pages` are then read meanwhile, and may be made only then. A
+        minute older than the published one, or than one on its way, changes nothing. When it fails half-way the site
+        stays readable: its index is the old one, and the next publish mends what is behind it. Raises StoreUnavailable
+        then. `copy` is written once and neither changed nor deleted by a later publish.
         """
         if MANIFEST in pages:
             raise ValueError(f"{MANIFEST} is the bucket's own; no page may have that name")
-        coming = frozenset(parts.paths) if parts else frozenset()
-        hashes = {path: hashlib.sha256(data).hexdigest() for path, data in pages.items()}
+        coming = frozenset(parts.paths) | pages.keys() if parts else frozenset()
+        hashes = {path: hashlib.sha256(pages[path]).hexdigest() for path in pages.keys() - coming}
         claim = self._claim(hashes, coming, minute, frozenset(keep) - hashes.keys() - coming)
         if claim is None:
-            return Published(minute, skipped=len(pages) + len(coming), older=True)
+            return Published(minute, skipped=len(hashes) + len(coming), older=True)
         sender = Sender(self.objects, minute, claim.token, claim.known)
         for path, data in copy.files.items() if copy else ():
             self.objects.create(path, squeezed(self.objects, path, data), headers_of(self.objects, path, LASTING))
-        sent = self._make(parts, sender) if parts else Sent()
+        sent = self._make(parts, sender, lambda: dict(pages)) if parts else Sent()
         for some in _in_order(pages):
             if not sent.overtaken and some:
                 sent.add(sender.send(some))
@@ -153,11 +153,11 @@ class SiteBucket:
             older=older,
         )
 
-    def _make(self, parts: Parts, sender: Sender) -> Sent:
+    def _make(self, parts: Parts, sender: Sender, first: Callable[[], object]) -> Sent:
         """Make and send pages by as many processes as there are cores, if there are enough of them."""
         shared = min(os.cpu_count() or 1, 1 + len(parts.parts) // MAKING) if self.objects.is_shared else 1
         sent = Sent()
-        for process, asked, some in spread(MakeAndSend(parts.make, sender), parts.parts, shared):
+        for process, asked, some in spread(MakeAndSend(parts.make, sender), parts.parts, shared, first):
             sent.add(some)
             if process != os.getpid():
                 self.objects.add(asked)

@@ -74,14 +74,13 @@ class Publish(Analyze):
             evidence=self.store.evidence(minute, self.sources),
             history=history,
         )
-        pages, parts = site.common_files(content), site.market_parts(content, due)
-        kept = {path: pages.pop(path) for path in list(pages) if path.startswith(site.folder_of(minute))}
+        pages, parts = site.CommonFiles(content), site.market_parts(content, due)
         others = {path for market in news.keys() - due for path in site.market_paths(market)}
         published = self.bucket.publish(
             pages,
             minute,
             keep=standing.made.keys() & (others | {f"{site.FOLDER}/index.html"}),
-            copy=Copy(whole_hour(minute), kept) if history.copy else None,
+            copy=Copy(whole_hour(minute), site.kept_files(content)) if history.copy else None,
             parts=parts,
         )
         ended = self.clock()

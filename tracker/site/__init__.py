@@ -5,13 +5,14 @@ from tracker.site.content import Content
 from tracker.site.history import FOLDER, History, folder_of
 from tracker.site.markets import market_parts, market_paths
 from tracker.site.pages import Feed, Figure, Run, Status, Step
-from tracker.site.rendering import common_files, render
+from tracker.site.rendering import CommonFiles, kept_files, render
 from tracker.site.runs import STEPS
 
 __all__ = [
     "ALERTS_SHOWN",
     "FOLDER",
     "STEPS",
+    "CommonFiles",
     "Content",
     "Feed",
     "Figure",
@@ -19,8 +20,8 @@ __all__ = [
     "Run",
     "Status",
     "Step",
-    "common_files",
     "folder_of",
+    "kept_files",
     "market_parts",
     "market_paths",
     "render",

@@ -19,6 +19,8 @@ NUMBERS = (
 )  # fmt: skip
 
 
+RANKING_FILES = ("api/v1/ranking.json", "data/ranking.csv")
+
 LETTERS = {
     Fate.POLLED: "p", Fate.REPAIRED: "r", Fate.NO_TRADE: "t", Fate.MISSING: "m", Fate.NOT_AVAILABLE: "a",
     Fate.OUTAGE: "o",
@@ -50,10 +52,8 @@ def ranking(content: Content) -> dict[str, bytes]:
     rows = list(_ranked(content))
     columns = ["market", "metric", *NUMBERS, "state"]
     lines = [",".join(columns), *(",".join(_cell(row[name]) for name in columns) for row in rows)]
-    return {
-        "api/v1/ranking.json": _json({"minute": iso(content.minute), "series": rows}),
-        "data/ranking.csv": ("\n".join(lines) + "\n").encode(),
-    }
+    made = _json({"minute": iso(content.minute), "series": rows}), ("\n".join(lines) + "\n").encode()
+    return dict(zip(RANKING_FILES, made, strict=True))
 
 
 def _cell(value: object) -> str:

@@ -51,9 +51,14 @@ def page_name(metric: Metric, number: int) -> str:
     return f"{NAMES[metric]}.html" if number == 1 else f"{NAMES[metric]}-{number}.html"
 
 
+def page_numbers(content: Content, metric: Metric) -> range:
+    """Give the numbers of the pages of a ranking."""
+    return range(1, max(1, -(-len(content.rows[metric]) // ROWS[metric])) + 1)
+
+
 def ranking_pages(content: Content, metric: Metric) -> Iterator[RankingPage]:
     """Give the pages of one ranking; without a series there is one page, which says so."""
-    numbers = range(1, max(1, -(-len(content.rows[metric]) // ROWS[metric])) + 1)
+    numbers = page_numbers(content, metric)
     pages = tuple(Link(str(number), page_name(metric, number)) for number in numbers)
     downloads = (Link("CSV", "data/ranking.csv"), Link("JSON", "api/v1/ranking.json"))
     shared = _shared(content, metric)

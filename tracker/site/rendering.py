@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracker.alerts import AlertRule, Evaluation, Transition
 from tracker.model import About, Evidence, Market, Metric
@@ -12,11 +12,11 @@ from tracker.site import assets, downloads
 from tracker.site.alerts import alerts_page
 from tracker.site.content import Content
 from tracker.site.feed import feed
-from tracker.site.history import NO_HISTORY, History, folder_of
+from tracker.site.history import FOLDER, NO_HISTORY, History, folder_of
 from tracker.site.markets import market_parts
 from tracker.site.methodology import methodology_page
 from tracker.site.pages import RankingPage, Status
-from tracker.site.ranking import kept_pages, ranking_pages
+from tracker.site.ranking import kept_pages, page_name, page_numbers, ranking_pages
 from tracker.site.reports import (
     directory_page,
     history_page,
@@ -44,7 +44,7 @@ def render(
     evidence: Sequence[Evidence] = (),
     history: History = NO_HISTORY,
 ) -> dict[str, bytes]:
-    """Give every file of the site as of `minute`, by its path: `common_files` and those of `market_parts`.
+    """Give every file of the site as of `minute`, by its path: `CommonFiles`, `kept_files` and those of `market_parts`.
 
     The same arguments give the same bytes. `summary` and `window` have the schemas of tracker/frames.py, the window is
     (t-24h, t], sorted by market, metric and minute. `transitions` are the recorded ones of the last days. `hour_ago` is
@@ -67,42 +67,78 @@ def render(
     )
     markets = market_parts(content, due)
     made = [markets.make(part) for part in markets.parts]
-    return {path: data for files in (*made, common_files(content)) for path, data in files.items()}
+    return {path: data for files in (*made, kept_files(content), CommonFiles(content)) for path, data in files.items()}
 
 
-def common_files(content: Content) -> dict[str, bytes]:
-    """Give the files that are not of single markets, index.html last."""
-    files = downloads.ranking(content)
-    if content.history.copy:
-        files |= _kept(content, files["data/ranking.csv"])
-    files["api/v1/alerts.json"] = downloads.alerts(content)
-    files["api/v1/status.json"] = downloads.status(content)
-    files["feed.xml"] = feed(content)
-    files["heartbeat.json"] = downloads.heartbeat(content)
-    files["favicon.svg"] = assets.favicon()
+class CommonFiles(Mapping[str, bytes]):
+    """The files that are not of single markets, index.html last: known by their paths, made when one is asked for."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._made: dict[str, bytes] | None = None
+        self._paths = dict.fromkeys(_common_paths(content))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths
+
+    def __getitem__(self, path: str) -> bytes:
+        if self._made is None:
+            self._made = _common_files(self._content)
+        return self._made[path]
+
+
+_PAGES: dict[str, Callable[[Content], Any]] = {
+    "alerts.html": alerts_page,
+    "status.html": status_page,
+    "methodology.html": methodology_page,
+    "markets.html": directory_page,
+    "404.html": lost_page,
+}
+_FILES: dict[str, Callable[[Content], bytes]] = {
+    "api/v1/alerts.json": downloads.alerts,
+    "api/v1/status.json": downloads.status,
+    "feed.xml": feed,
+    "heartbeat.json": downloads.heartbeat,
+    "favicon.svg": lambda _content: assets.favicon(),
+}
+_PLAIN = (("style", "cards", "status"), ("page",))
+
+
+def _common_paths(content: Content) -> Iterator[str]:
+    yield from downloads.RANKING_FILES
+    yield from _FILES
     if content.about.public_url:  # a picture is named by its whole address
-        files["card.png"] = assets.card()
-    for name, page in (
-        ("alerts", alerts_page(content)),
-        ("status", status_page(content)),
-        ("methodology", methodology_page(content)),
-        ("markets", directory_page(content)),
-        ("404", lost_page(content)),
-    ):
-        files[f"{name}.html"] = html(name, page, ("style", "cards", "status"), ("page",))
+        yield "card.png"
+    if content.history.copy:
+        yield f"{FOLDER}/index.html"
+    yield from _PAGES
     for metric in reversed(Metric):
-        for one in reversed(list(ranking_pages(content, metric))):
-            files[one.frame.path] = _ranking(one)
-    return files
+        yield from (page_name(metric, number) for number in reversed(page_numbers(content, metric)))
+
+
+def _common_files(content: Content) -> dict[str, bytes]:
+    files = downloads.ranking(content) | {path: made(content) for path, made in _FILES.items()}
+    if content.about.public_url:
+        files["card.png"] = assets.card()
+    if content.history.copy:
+        files[f"{FOLDER}/index.html"] = html("history", history_page(content), *_PLAIN)
+    files |= {path: html(path.removesuffix(".html"), page(content), *_PLAIN) for path, page in _PAGES.items()}
+    return files | {one.frame.path: _ranking(one) for metric in Metric for one in ranking_pages(content, metric)}
+
+
+def kept_files(content: Content) -> dict[str, bytes]:
+    """Give the copy of the hour, if one is to be kept: both rankings, and all rows as CSV."""
+    if not content.history.copy:
+        return {}
+    files = {one.frame.path: _ranking(one) for one in kept_pages(content)}
+    return files | {f"{folder_of(content.minute)}ranking.csv": downloads.ranking(content)["data/ranking.csv"]}
 
 
 def _ranking(page: RankingPage) -> bytes:
     return html("ranking", page, ("style", "cards", "ranking"), ("page", "ranking"))
-
-
-def _kept(content: Content, csv: bytes) -> dict[str, bytes]:
-    """Give the copy of an hour, and the page that lists all of them."""
-    history = history_page(content)
-    files = {one.frame.path: _ranking(one) for one in kept_pages(content)}
-    files[f"{folder_of(content.minute)}ranking.csv"] = csv
-    return files | {history.frame.path: html("history", history, ("style", "cards", "status"), ("page",))}

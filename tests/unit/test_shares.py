@@ -20,6 +20,12 @@ def test_one_process_needs_no_other():
     assert spread(lambda part: part * 2, [1, 2, 3], 1) == [2, 4, 6]
 
 
+def test_this_process_does_its_own_work_before_it_takes_a_part():
+    done = []
+    spread(done.append, ["part"], 1, first=lambda: done.append("own"))
+    assert done == ["own", "part"]
+
+
 def test_what_fails_elsewhere_fails_here(tmp_path):
     with pytest.raises(ValueError, match="part"):
         spread(Meeting(str(tmp_path), os.getpid(), "fail"), range(2), 2)

@@ -15,7 +15,6 @@ import hashlib
 import os
 import sys
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -129,7 +128,7 @@ class Folder:
     @contextlib.contextmanager
     def _draft(self, data: bytes, digest: str, *, durable: bool = True) -> Iterator[Path]:
         """Write a file with its digest; it is removed when moving it fails."""
-        draft = self.root / ".staging" / uuid.uuid4().hex
+        draft = self.root / ".staging" / os.urandom(16).hex()
         try:
             with _in_folder(draft, lambda: draft.open("xb")) as file:
                 file.write(data)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
+from markupsafe import Markup
 
 from tracker.model import DAY, MINUTE, Market, Metric, Series
 from tracker.site.charts import Band, chart
@@ -23,7 +24,7 @@ from tracker.site.formats import (
     share,
     volume,
 )
-from tracker.site.pages import Fact, HourRow, Link, MarketPage, Proof, SeriesView
+from tracker.site.pages import Fact, Link, MarketPage, Proof, SeriesView
 from tracker.site.proof import market_sql
 from tracker.site.ranking import ratio_text, value_of
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples, hours
@@ -71,7 +72,7 @@ def market_page(
         market=market,
         series=series,
         columns=tuple(name.format(unit=market.base) for one in known for name in _HOUR_COLUMNS[one.metric]),
-        hours=tuple(_hours(content, known)),
+        hours=Markup("\n".join(_hours(content, known))),  # noqa: S704  made of numbers only
         alerts=tuple(one for one in content.alerts if one.market == market)[:SHOWN_ALERTS],
         place=place,
         previous=previous,
@@ -160,28 +161,29 @@ _HOUR_COLUMNS = {
 }
 
 
-def _hours(content: Content, known: Sequence[Series]) -> Iterator[HourRow]:
-    """Give the hours, newest first: low, high and last of the price, the last volume."""
+def _hours(content: Content, known: Sequence[Series]) -> Iterator[str]:
+    """Write the hours, newest first: low, high and last of the price, the last volume, the samples."""
     spans = hours(content.minute)
     by_metric = [_hourly(one.metric, content.of(content.by_series[one]), spans) for one in known]
     for (begins, first, last), *cells in zip(spans, *by_metric, strict=True):
         of = min(last, DAY_MINUTES + 1) - max(first, 1)
         samples = ", ".join(dict.fromkeys(str(n) for n, _ in cells))
-        yield HourRow(clock(begins), tuple(text for _, texts in cells for text in texts), f"{samples} of {of}")
+        texts = "<td>".join(text for _, texts in cells for text in texts)
+        yield f'<tr><th scope="row">{clock(begins)}<td>{texts}<td>{samples} of {of}\n'
 
 
 def _hourly(
     metric: Metric, samples: Samples, spans: Sequence[tuple[datetime, int, int]]
-) -> Iterator[tuple[int, Sequence[Number | str]]]:
+) -> Iterator[tuple[int, Sequence[str]]]:
     """Give of each span how many samples are in it, and its cells."""
     nothing = (NOTHING.text,) * len(_HOUR_COLUMNS[metric])
     edges = np.searchsorted(samples.at, [*(first for _, first, _ in reversed(spans)), DAY_MINUTES + 1])
     counts = edges[1:] - edges[:-1]
     starts, lasts = edges[:-1][counts > 0], samples.values[edges[1:][counts > 0] - 1].tolist()
-    found: Iterator[Sequence[Number | str]]
+    found: Iterator[Sequence[str]]
     if metric is Metric.PRICE:
         low, high = np.minimum.reduceat(samples.values, starts), np.maximum.reduceat(samples.values, starts)
         found = (tuple(map(price_in_full, them)) for them in zip(low.tolist(), high.tolist(), lasts, strict=True))
     else:
-        found = ((volume(one).brief(),) for one in lasts)
+        found = ((volume(one).brief().__html__(),) for one in lasts)
     yield from reversed([(n, next(found) if n else nothing) for n in counts.tolist()])

@@ -238,15 +238,6 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class HourRow:
-    """One clock hour of a market, as printed: `cells` under the columns of the table."""
-
-    begins: str
-    cells: tuple[Number | str, ...]
-    samples: str
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """A number with its name, and how it came about."""
 
@@ -279,7 +270,7 @@ class MarketPage:
     market: Market
     series: tuple[SeriesView, ...]
     columns: tuple[str, ...]
-    hours: tuple[HourRow, ...]
+    hours: Markup  # the rows of the table under `columns`, written in one piece: they are most of the page's cells
     alerts: tuple[Alert, ...]
     place: str  # among the markets by rank
     previous: Link | None

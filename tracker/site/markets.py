@@ -78,7 +78,7 @@ def market_parts(content: Content, due: Collection[Market] | None = None) -> Mar
         parts.append(Part(tuple(place for _, place in some), _rows(content, [market for market, _ in some])))
     paths = frozenset(path for one, _ in chosen for path in _paths(content, one))
     return MarketParts(
-        paths, tuple(parts), Making(replace(content, window=content.window.slice(0, 0), samples={}), ranked)
+        paths, tuple(parts), Making(replace(content, window=content.window.schema.empty_table(), samples={}), ranked)
     )
 
 
@@ -94,7 +94,7 @@ def _rows(content: Content, some: Iterable[Market]) -> pa.Table:
                 continue
             start = spans.pop()[0] if spans and spans[-1][1] == one.start else one.start
             spans.append((start, one.stop))
-    empty = content.window.slice(0, 0)
+    empty = content.window.schema.empty_table()
     return pa.concat_tables([content.window.slice(start, stop - start) for start, stop in spans] or [empty])
 
 

@@ -77,9 +77,7 @@ def market_parts(content: Content, due: Collection[Market] | None = None) -> Mar
         some = chosen[first : first + PART]
         parts.append(Part(tuple(place for _, place in some), _rows(content, [market for market, _ in some])))
     paths = frozenset(path for one, _ in chosen for path in _paths(content, one))
-    return MarketParts(
-        paths, tuple(parts), Making(replace(content, window=content.window.schema.empty_table(), samples={}), ranked)
-    )
+    return MarketParts(paths, tuple(parts), Making(replace(content, window=_no_rows(content), samples={}), ranked))
 
 
 def _rows(content: Content, some: Iterable[Market]) -> pa.Table:
@@ -94,8 +92,14 @@ def _rows(content: Content, some: Iterable[Market]) -> pa.Table:
                 continue
             start = spans.pop()[0] if spans and spans[-1][1] == one.start else one.start
             spans.append((start, one.stop))
-    empty = content.window.schema.empty_table()
-    return pa.concat_tables([content.window.slice(start, stop - start) for start, stop in spans] or [empty])
+    return pa.concat_tables([content.window.slice(start, stop - start) for start, stop in spans] or [_no_rows(content)])
+
+
+def _no_rows(content: Content) -> pa.Table:
+    """Give an empty window; a slice would hold, and pickle, all rows, and `Schema.empty_table` imports pandas."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([], content.window.schema)
 
 
 def market_files(content: Content, ranked: Sequence[Market], places: Iterable[int]) -> dict[str, bytes]:

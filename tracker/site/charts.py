@@ -47,6 +47,8 @@ GROWTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 BITS_SAVED = 1.1
 """Bits of a difference that one growth saves, about (three growths are tenfold): so many need not be tried."""
 
+_GROWN = np.log2(GROWTHS)
+
 SPARK_EVERY = {Metric.PRICE: 120, Metric.VOLUME_24H: 180}
 """Minutes between two points of a sparkline: what fits 100 of them into a page's budget; volumes are long numbers."""
 
@@ -76,13 +78,13 @@ class Scale:
         return round((self.high - value) / (self.high - self.low) * 100, 1)
 
 
-def mean_before(samples: Samples, at: NDArray[np.int64], min_samples: int) -> NDArray[np.float64]:
-    """Give the mean of [m-60min, m) for each minute m of `at`; NaN where fewer than `min_samples` are there."""
+def mean_before(samples: Samples, min_samples: int) -> NDArray[np.float64]:
+    """Give the mean of [m-60min, m) for each minute m of 0 to 1440; NaN where fewer than `min_samples` are there."""
     total = np.concatenate(([0.0], np.cumsum(samples.values)))
-    before = np.zeros(DAY_MINUTES + 2, np.int64)
-    before[samples.at + 1] = 1
-    np.cumsum(before, out=before)  # the samples before each minute
-    lo, hi = before[np.maximum(at - HOUR_MINUTES, 0)], before[at]
+    before = np.zeros(DAY_MINUTES + 1, np.int64)
+    before[samples.at[: np.searchsorted(samples.at, DAY_MINUTES)] + 1] = 1
+    hi = np.cumsum(before)  # the samples before each minute
+    lo = np.concatenate((np.zeros(HOUR_MINUTES, np.int64), hi[:-HOUR_MINUTES]))
     n = hi - lo
     return np.where(n >= max(min_samples, 1), (total[hi] - total[lo]) / np.maximum(n, 1), np.nan)
 
@@ -113,12 +115,17 @@ def line_path(samples: Samples, scale: Scale) -> str:
     lifted = np.concatenate(([True], samples.at[starts[1:]] - samples.at[ends[:-1]] > GAP))
     alone = lifted & np.concatenate((lifted[1:], [True]))
     x = column[starts] * (COLUMN // 2) + COLUMN // 4
-    dx, dy, tall = x[1:] - x[:-1], enter[1:] - leave[:-1], leave - enter
+    dx, dy = x[1:] - x[:-1], enter[1:] - leave[:-1]
+    uprights, lines = _strokes()
     parts = [""] * (2 * len(x))
-    parts[2::2] = map(_line, dx.tolist(), dy.tolist())
-    parts[1::2] = map(_upright, tall.tolist(), alone.tolist())
+    parts[1::2] = uprights[leave - enter + HEIGHT].tolist()
+    parts[2::2] = lines[dy + HEIGHT].tolist()
+    for one in np.flatnonzero(dx != COLUMN // 2).tolist():  # some minutes are missing
+        parts[2 * one + 2] = _line(int(dx[one]), int(dy[one]))
     for one in np.flatnonzero(lifted).tolist():
         parts[2 * one] = f"M{x[one]} {enter[one]}"
+        if alone[one] and not parts[2 * one + 1]:
+            parts[2 * one + 1] = "v0"  # a dot, drawn by the round cap of a line of no length
     return "".join(parts)
 
 
@@ -128,14 +135,12 @@ def curve_path(at: NDArray[np.int64], values: NDArray[np.float64], scale: Scale)
     if not known.any():
         return ""
     y = scale.y(np.where(known, values, scale.high))
-    parts = []
-    before: tuple[int, int] | None = None
-    for there, x, top in zip(known.tolist(), (at // 2).tolist(), y.tolist(), strict=True):
-        if not there:
-            before = None
-            continue
-        parts.append(f"M{x} {top}" if before is None else _line(x - before[0], top - before[1]))
-        before = (x, top)
+    x = at // 2
+    parts = ["", *map(_line, (x[1:] - x[:-1]).tolist(), (y[1:] - y[:-1]).tolist())]
+    for one in np.flatnonzero(~known).tolist():
+        parts[one] = ""
+    for one in np.flatnonzero(known & ~np.concatenate(([False], known[:-1]))).tolist():
+        parts[one] = f"M{x[one]} {y[one]}"
     return "".join(parts)
 
 
@@ -145,9 +150,11 @@ def _line(dx: int, dy: int) -> str:
 
 
 @cache
-def _upright(dy: int, alone: bool) -> str:
-    """Draw a column; a lone minute is a dot, drawn by the round cap of a line of no length."""
-    return f"v{dy}" if dy or alone else ""
+def _strokes() -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Draw uprights, and lines to the next column, of all heights from -HEIGHT to HEIGHT."""
+    heights = range(-HEIGHT, HEIGHT + 1)
+    uprights, lines = [f"v{dy}" if dy else "" for dy in heights], [_line(COLUMN // 2, dy) for dy in heights]
+    return np.array(uprights, object), np.array(lines, object)
 
 
 def sparkline(samples: Samples, every: int) -> Markup:
@@ -202,10 +209,11 @@ def chart(
         return None
     values = samples.values
     points = np.append(np.arange(MEAN_EVERY, DAY_MINUTES, MEAN_EVERY), DAY_MINUTES)
-    means = mean_before(samples, points, min_samples)
+    every_mean = mean_before(samples, min_samples)
+    means = every_mean[points]
     low, high = float(values.min()), float(values.max())
     limit = means * float(factor) if factor else np.full(len(means), np.nan)
-    in_view = factor is not None and _highest_ratio(samples, min_samples) >= LIMIT_SHOWN_FROM
+    in_view = factor is not None and _highest_ratio(samples, every_mean) >= LIMIT_SHOWN_FROM
     scale = Scale.of(low, float(np.nanmax(np.append(limit, high))) if in_view else high)
     missing, last = gaps(samples), float(values[-1])
     ticks = _y_ticks(scale, short)
@@ -238,10 +246,9 @@ def chart(
     )
 
 
-def _highest_ratio(samples: Samples, min_samples: int) -> float:
-    means = mean_before(samples, samples.at, min_samples)
+def _highest_ratio(samples: Samples, means: NDArray[np.float64]) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = samples.values / means
+        ratios = samples.values / means[samples.at]
     return float(np.fmax.reduce(ratios, initial=0))
 
 
@@ -342,7 +349,7 @@ def encode(samples: Samples, most: int = 2000) -> str:
         last -= 1
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
     absent = np.flatnonzero(skipped)
-    place = 0
+    place = _growth_to_try(samples.values * 10.0**last, most)
     while True:
         unit = GROWTHS[place] * Decimal(1).scaleb(-last)
         steps = np.rint(samples.values / float(unit)).astype(np.int64)
@@ -355,29 +362,40 @@ def encode(samples: Samples, most: int = 2000) -> str:
     return f"~{text}" if place else text
 
 
+def _growth_to_try(units: NDArray[np.float64], most: int) -> int:
+    """Guess the growth with which values, in units, take `most` bytes; seldom too much, so that few are tried.
+
+    Measured on random walks: of the bits there are for a difference, this many are left for its logarithm.
+    """
+    if len(units) < 2:
+        return 0
+    bits = float(np.log2(np.abs(np.diff(units)) + 1).mean())
+    room = 0.957 * 8 * most / len(units) - 4.32
+    return min(int(np.searchsorted(_GROWN, bits - room)), len(GROWTHS) - 1)
+
+
 def _vlq(numbers: NDArray[np.int64], skipped: NDArray[np.int64], absent: NDArray[np.int64]) -> str:
     """Write each number in base 64 VLQ; before those of `absent` how many minutes are skipped, after a mark."""
     if len(absent):
         numbers = np.insert(numbers, absent, 2 * skipped[absent])
     table, triples = _triples(), max(1, -(-int(numbers.max()).bit_length() // 15))
-    characters = np.zeros((len(numbers), 1 + 3 * triples), np.uint8)
-    characters[absent + np.arange(len(absent)), 0] = ord("!")
-    characters[:, 1:4] = table[(numbers & 32767) + 32768 * (numbers > 32767)]
-    for column in range(4, 3 * triples, 3):
+    characters = np.zeros((len(numbers), triples), "<u4")
+    characters[:, 0] = table[(numbers & 32767) + 32768 * (numbers > 32767)]
+    characters[absent + np.arange(len(absent)), 0] += ord("!")
+    for column in range(1, triples):
         places = np.flatnonzero(numbers > 32767)
         numbers = numbers >> 15
         rest = numbers[places]
-        characters[places, column : column + 3] = table[(rest & 32767) + 32768 * (rest > 32767)]
+        characters[places, column] = table[(rest & 32767) + 32768 * (rest > 32767)]
     return characters.tobytes().translate(None, b"\0").decode("ascii")
 
 
 @cache
-def _triples() -> NDArray[np.uint8]:
-    """Write 15 bits as up to three digits; from 32768 on, as three after which more follow."""
+def _triples() -> NDArray[np.uint32]:
+    """Write 15 bits as up to three digits after a zero byte; from 32768 on, as three after which more follow."""
     bits = np.arange(1 << 15)
     last = [
         np.where((bits >> at > 0) | (at == 0), 63 + (bits >> at & 31) + 32 * (bits >> at > 31), 0) for at in (0, 5, 10)
     ]
-    return np.concatenate(
-        (np.stack(last, axis=1), np.stack([95 + (bits >> at & 31) for at in (0, 5, 10)], axis=1))
-    ).astype(np.uint8)
+    digits = np.concatenate((last, [95 + (bits >> at & 31) for at in (0, 5, 10)]), axis=1)
+    return (digits << np.array([[8], [16], [24]])).sum(axis=0).astype("<u4")

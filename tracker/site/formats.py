@@ -212,15 +212,28 @@ def volume(value: float | None, unit: str = "") -> Number:
     return replace(number, unit=unit) if unit else number
 
 
+def volume_in_brief(value: float) -> str:
+    """Write a volume without its full decimal, for a table of many like it.
+
+    >>> volume_in_brief(4743.56), volume_in_brief(12_345_678.9).replace(NO_BREAK, " ")
+    ('4,743.56', '12.3 M')
+    """
+    text = _short_text(value) or _quickly(value, *_PRICE)
+    return text or volume(value).brief().__html__()
+
+
 def _short(value: float) -> Number | None:
+    text = _short_text(value)
+    return Number(text, full=f"{round(decimal(value)):,}") if text else None
+
+
+def _short_text(value: float) -> str | None:
     if abs(value) < 1e6:
         return None
     exact = decimal(value)
-    for power, letter in _SHORT:
-        if exact.adjusted() >= power:
-            text = significant(float(exact.scaleb(-power)), 3).text
-            return Number(f"{text}{NO_BREAK}{letter}", full=f"{round(exact):,}")
-    return None
+    power, letter = next(it for it in _SHORT if exact.adjusted() >= it[0])
+    scaled = float(exact.scaleb(-power))
+    return f"{_quickly(scaled, 3, 0) or significant(scaled, 3).text}{NO_BREAK}{letter}"
 
 
 def percent(fraction: float | None) -> str:
@@ -274,7 +287,8 @@ def ratio(value: Decimal | float | None) -> str:
 
 def clock(at: datetime) -> str:
     """Write the time of a day: `22:10`; the zone stands beside it or in the column's head."""
-    return f"{at.astimezone(UTC):%H:%M}"
+    at = at.astimezone(UTC)
+    return f"{at.hour:02}:{at.minute:02}"  # four times as fast as %H:%M
 
 
 def moment(at: datetime) -> str:

@@ -22,7 +22,7 @@ from tracker.site.formats import (
     percent,
     price_in_full,
     share,
-    volume,
+    volume_in_brief,
 )
 from tracker.site.pages import Fact, Link, MarketPage, Proof, SeriesView
 from tracker.site.proof import market_sql
@@ -185,5 +185,5 @@ def _hourly(
         low, high = np.minimum.reduceat(samples.values, starts), np.maximum.reduceat(samples.values, starts)
         found = (tuple(map(price_in_full, them)) for them in zip(low.tolist(), high.tolist(), lasts, strict=True))
     else:
-        found = ((volume(one).brief().__html__(),) for one in lasts)
+        found = ((volume_in_brief(one),) for one in lasts)
     yield from reversed([(n, next(found) if n else nothing) for n in counts.tolist()])

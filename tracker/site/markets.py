@@ -104,20 +104,24 @@ def _no_rows(content: Content) -> pa.Table:
 
 def market_files(content: Content, ranked: Sequence[Market], places: Iterable[int]) -> dict[str, bytes]:
     """Give the page and the files of the markets at some places of the ranking, by their paths."""
-    files: dict[str, bytes] = {}
-    for place in places:
-        own = series_files(content, ranked[place]) if _has_samples(content, ranked[place]) else {}
-        page = market_page(
+    some = [(ranked[place], place) for place in places]
+    files = series_files(content, [one for one, _ in some if _has_samples(content, one)])
+    pages = [
+        market_page(
             content,
-            ranked[place],
-            files=tuple((path, hashlib.sha256(own[path]).hexdigest()) for path in own if path.endswith(".parquet")),
+            one,
+            files=tuple((path, _sha256(files[path])) for path in series_paths(one)[2:] if path in files),
             place=f"{formats.count(place + 1)} of {formats.count(len(ranked))}",
             previous=_link(ranked[place - 1]) if place else None,
             following=_link(ranked[place + 1]) if place + 1 < len(ranked) else None,
         )
-        files |= own
-        files[page.frame.path] = html("market", page, ("style", "market"), ("page", "market"))
-    return files
+        for one, place in some
+    ]
+    return files | {page.frame.path: html("market", page, ("style", "market"), ("page", "market")) for page in pages}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _link(market: Market) -> Link:

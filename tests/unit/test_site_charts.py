@@ -122,7 +122,7 @@ def test_missing_minutes_at_both_ends_of_the_day_are_shaded_too():
 
 def test_the_mean_line_is_the_hour_before_and_never_holds_the_value_itself():
     values = samples(full() | {1000: 1000.0})
-    means = charts.mean_before(values, np.array([1000, 1001, 1060, 1061]), 30)
+    means = charts.mean_before(values, 30)[[1000, 1001, 1060, 1061]]
     assert means[0] == pytest.approx(100)
     assert means[1] == pytest.approx((59 * 100 + 1000) / 60)
     assert means[2] == pytest.approx((59 * 100 + 1000) / 60)
@@ -130,8 +130,8 @@ def test_the_mean_line_is_the_hour_before_and_never_holds_the_value_itself():
 
 
 def test_the_mean_line_is_absent_while_the_hour_has_too_few_samples():
-    means = charts.mean_before(samples(dict.fromkeys(range(100, 200), 1.0)), np.array([129, 130]), 30)
-    assert np.isnan(means).tolist() == [True, False]
+    means = charts.mean_before(samples(dict.fromkeys(range(100, 200), 1.0)), 30)
+    assert np.isnan(means[[129, 130]]).tolist() == [True, False]
 
 
 def test_the_alert_line_joins_the_scale_only_when_it_is_near():
@@ -191,6 +191,11 @@ def test_hover_data_of_a_wild_market_is_shortened_and_says_so():
     assert text.startswith("~")
     assert len(zlib.compress(text.encode())) <= 2001
     assert decode(text) == pytest.approx(values, abs=max(values.values()) / 100)
+
+
+def test_a_unit_does_not_grow_where_what_repeats_takes_little_as_it_is():
+    ramp = samples({at: 4700.0 + at * 1.25 for at in range(1, DAY_MINUTES + 1)})
+    assert charts.encode(ramp, 700).startswith("0.01 ")
 
 
 @given(st.dictionaries(st.integers(1, DAY_MINUTES), st.integers(1, 10**6), min_size=1, max_size=50))

@@ -349,16 +349,22 @@ def encode(samples: Samples, most: int = 2000) -> str:
         last -= 1
     skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
     absent = np.flatnonzero(skipped)
-    place = _growth_to_try(samples.values * 10.0**last, most)
-    while True:
+
+    def grown(place: int) -> tuple[str, int]:
+        """Write with this growth; give the bytes it takes too."""
         unit = GROWTHS[place] * Decimal(1).scaleb(-last)
         steps = np.rint(samples.values / float(unit)).astype(np.int64)
         steps[1:] -= steps[:-1].copy()
         text = f"{unit:f} {_vlq(np.abs(steps) * 2 + (steps < 0), skipped, absent)}"
-        excess = len(zlib.compress(text.encode())) - most
-        if excess <= 0 or place == len(GROWTHS) - 1:
-            break
-        place = min(place + max(1, int(excess * 8 / len(samples) / BITS_SAVED)), len(GROWTHS) - 1)
+        return text, len(zlib.compress(text.encode()))
+
+    place = _growth_to_try(samples.values * 10.0**last, most)
+    text, size = grown(place)
+    if place and size < most / 2:  # differences that repeat take less than any guess
+        place, (text, size) = 0, grown(0)
+    while size > most and place < len(GROWTHS) - 1:
+        place = min(place + max(1, int((size - most) * 8 / len(samples) / BITS_SAVED)), len(GROWTHS) - 1)
+        text, size = grown(place)
     return f"~{text}" if place else text
 
 
@@ -398,4 +404,5 @@ def _triples() -> NDArray[np.uint32]:
         np.where((bits >> at > 0) | (at == 0), 63 + (bits >> at & 31) + 32 * (bits >> at > 31), 0) for at in (0, 5, 10)
     ]
     digits = np.concatenate((last, [95 + (bits >> at & 31) for at in (0, 5, 10)]), axis=1)
-    return (digits << np.array([[8], [16], [24]])).sum(axis=0).astype("<u4")
+    table: NDArray[np.uint32] = (digits << np.array([[8], [16], [24]])).sum(axis=0).astype("<u4")
+    return table

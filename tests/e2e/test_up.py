@@ -29,7 +29,7 @@ from tracker.pipeline.figures import FIGURES
 from tracker.service.processes import marked, sweep
 from tracker.settings import ROOT
 
-pytestmark = [pytest.mark.timeout(420), pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("up")]
 
 STOPS_WITHIN = 20.0
 

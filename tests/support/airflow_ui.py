@@ -6,7 +6,7 @@ from datetime import datetime
 
 from playwright.sync_api import Page, expect
 
-SOON = 30_000
+SOON = 60_000
 """Milliseconds in which a busy machine draws what was asked for."""
 
 
@@ -15,6 +15,7 @@ def backfill(page: Page, url: str, dag_id: str, first: datetime, last: datetime,
 
     `again`: also for those that were made before.
     """
+    page.set_default_timeout(SOON)
     page.goto(f"{url}/dags/{dag_id}")
     page.get_by_role("button", name="Trigger").first.click()
     page.get_by_text("Run this Dag for a range of dates").click()
@@ -35,6 +36,6 @@ def _pick(page: Page, n: int, at: datetime) -> None:
     field.click()
     date.fill(f"{at:%Y/%m/%d}")
     page.get_by_placeholder("HH:mm").locator("visible=true").fill(f"{at:%H:%M}")
-    expect(field).to_contain_text(f"{at:%b %d, %Y %H:%M}")
+    expect(field).to_contain_text(f"{at:%b %d, %Y %H:%M}", timeout=SOON)
     page.get_by_text("Date Range", exact=True).click()
     expect(date).to_have_count(0, timeout=SOON)

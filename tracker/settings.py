@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -17,6 +18,9 @@ from tracker.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project: dags/, resources/ and site_templates/ lie in it."""
 
+MOST_DAYS = 36_500
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ELSEWHERE = {"TRACKER_REAL_DATA", "TRACKER_HOME"}  # read by the tests, and by `tracker up`
 
 
@@ -106,22 +110,29 @@ def mail_server_of(
     """
     if not host:
         raise ConfigError("the connection smtp_default names no host; set it in AIRFLOW_CONN_SMTP_DEFAULT or in the UI")
+    if not isinstance(extra, Mapping):
+        raise ConfigError('the extra of the connection smtp_default is no JSON object, as {"disable_tls": true}')
     ssl, tls = not _flag(extra.get("disable_ssl")), not _flag(extra.get("disable_tls"))
+    return MailServer(
+        host=str(host),
+        port=int(_number("port", port or (465 if ssl else 587 if tls else 25), 65_535)),
+        user=str(user) if user else None,
+        password=str(password) if password else None,
+        ssl=ssl,
+        starttls=tls and not ssl,
+        timeout=_number("timeout", extra.get("timeout") or 10, 3600),
+        sender=str(extra.get("from_email") or user or "tracker@localhost"),
+    )
+
+
+def _number(what: str, value: object, most: int) -> float:
     try:
-        return MailServer(
-            host=host,
-            port=int(port or (465 if ssl else 587 if tls else 25)),
-            user=user or None,
-            password=password or None,
-            ssl=ssl,
-            starttls=tls and not ssl,
-            timeout=float(str(extra.get("timeout") or 10)),
-            sender=str(extra.get("from_email") or user or "tracker@localhost"),
-        )
-    except ValueError as error:
-        raise ConfigError(
-            f"the connection smtp_default has a port or a timeout that is not a number: {error}"
-        ) from None
+        number = float(str(value))
+    except ValueError:
+        number = 0.0
+    if not 1 <= number <= most:
+        raise ConfigError(f"the {what} of the connection smtp_default must be a number from 1 to {most}, not {value!r}")
+    return number
 
 
 def _from_uri(text: str) -> dict[str, Any]:
@@ -150,15 +161,30 @@ def _text(_name: str, value: str) -> object:
 
 
 def _path(name: str, value: str) -> object:
-    path = Path(value).expanduser().resolve()
-    if not path.is_file():
+    path = _expanded(name, value).resolve()
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}: {value}") from None
+    if not there:
         raise ConfigError(f"{name}: there is no file {value}")
     return path
 
 
+def _expanded(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{name}: {value} begins with the home of somebody who is not known here") from None
+
+
 def _url(name: str, value: str) -> object:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and " " not in value
+    except ValueError:  # of the port or the brackets
+        right = False
+    if not right:
         raise ConfigError(f"{name} must be a URL that starts with http:// or https://, not {value!r}")
     return value.rstrip("/")
 
@@ -173,8 +199,9 @@ def _secret_url(name: str, value: str) -> object:
 def _days(name: str, value: str) -> object:
     if value.lower() == "forever":
         return None
-    if not value.isdecimal() or int(value) < 2:
-        raise ConfigError(f"{name} must be a number of days, at least 2 (the window is a day long), or `forever`")
+    if not value.isdecimal() or not 2 <= int(value) <= MOST_DAYS:
+        what = f"a number of days from 2 (the window is a day long) to {MOST_DAYS}, or `forever`"
+        raise ConfigError(f"{name} must be {what}, not {value!r}")
     return timedelta(days=int(value))
 
 
@@ -187,11 +214,16 @@ def _cadence(name: str, value: str) -> object:
 
 
 def _place(name: str, value: str) -> object:
-    scheme = urlsplit(value).scheme if "://" in value else ""
-    if scheme not in {"", "file", "s3"}:
+    scheme, is_url, rest = value.partition("://")
+    bucket = rest.partition("/")[0]
+    if not is_url:
+        _expanded(name, value)
+    elif scheme not in {"file", "s3"}:
         raise ConfigError(f"{name} must be a path, file://… or s3://bucket/prefix, not {value!r}")
-    if scheme == "s3" and not urlsplit(value).hostname:
+    elif scheme == "s3" and not bucket:
         raise ConfigError(f"{name} names no bucket: write s3://bucket/prefix")
+    elif scheme == "s3" and not _BUCKET.fullmatch(bucket):  # not repeated: it may hold keys, before an @
+        raise ConfigError(f"{name}: no bucket has such a name; write s3://bucket/prefix, and keys into AWS_*")
     return value.rstrip("/") or "/"
 
 

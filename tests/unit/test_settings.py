@@ -27,7 +27,15 @@ def test_without_any_setting_the_defaults_of_the_contract_hold():
         ("TRACKER_STORE_URL", "s3://", "names no bucket"),
         ("TRACKER_METRICS", "no/such/file.json", "there is no file no/such/file.json"),
         ("TRACKER_COINBASE_URL", "api.exchange.coinbase.com", "must be a URL"),
-        ("TRACKER_KEEP_INPUTS", "1", "at least 2"),
+        ("TRACKER_STORE_URL", "s3://[", "no bucket has such a name"),
+        ("TRACKER_SITE_URL", "S3://bucket", "must be a path, file://… or s3://"),
+        ("TRACKER_SITE_URL", "~nobody-of-this-name/x", "somebody who is not known here"),
+        ("TRACKER_RULES", "x" * 300, "File name too long"),
+        ("TRACKER_KRAKEN_URL", "http://[", "must be a URL"),
+        ("TRACKER_KRAKEN_URL", "http://host:none", "must be a URL"),
+        ("TRACKER_KRAKEN_URL", "http://host:99999", "must be a URL"),
+        ("TRACKER_KEEP_INPUTS", "1", "from 2"),
+        ("TRACKER_KEEP_HOURS", "9" * 30, "to 36500"),
         ("TRACKER_KEEP_REPORTS", "soon", "or `forever`"),
         ("TRACKER_MAIL_TO", "a@example.com, nobody", "'nobody' is not a mail address"),
         ("TRACKER_MAIL_TO", "a@example.com\nBcc: b@example.com", "is not a mail address"),
@@ -37,6 +45,12 @@ def test_a_wrong_setting_names_itself_and_says_what_is_right(name, value, says):
     with pytest.raises(ConfigError, match=re.escape(says)) as caught:
         Settings.from_environment({name: value})
     assert name in str(caught.value)
+
+
+def test_keys_in_the_url_of_a_bucket_are_refused_and_not_repeated():
+    with pytest.raises(ConfigError, match="keys into AWS_") as caught:
+        Settings.from_environment({"TRACKER_STORE_URL": "s3://AKIA:s3cret@bucket/x"})
+    assert "s3cret" not in str(caught.value)
 
 
 def test_an_empty_setting_counts_as_not_set():
@@ -85,6 +99,22 @@ def test_a_broken_connection_is_an_error_without_its_secrets(text):
     with pytest.raises(ConfigError) as caught:
         mail_server({"AIRFLOW_CONN_SMTP_DEFAULT": text})
     assert "s3cret" not in str(caught.value).replace("s3cretport", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"host": "h", "port": 99999}', "the port"),
+        ('{"host": "h", "port": [25]}', "the port"),
+        ('{"host": "h", "extra": {"timeout": -1}}', "the timeout"),
+        ('{"host": "h", "extra": {"timeout": "nan"}}', "the timeout"),
+        ('{"host": "h", "extra": [1]}', "the extra"),
+        ("[]", "names no host"),
+    ],
+)
+def test_a_connection_that_cannot_be_says_which_part_of_it_is_wrong(text, says):
+    with pytest.raises(ConfigError, match=says):
+        mail_server({"AIRFLOW_CONN_SMTP_DEFAULT": text})
 
 
 def test_every_setting_is_in_the_docs():

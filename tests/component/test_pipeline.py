@@ -133,8 +133,19 @@ def test_a_late_minute_never_takes_the_page_back(world):
 
 
 def test_a_minute_that_has_not_begun_is_refused(world):
-    with pytest.raises(ConfigError, match="has not begun"):
-        world.pipeline.fetch(NOON + HOUR)
+    for step in (world.pipeline.fetch, world.pipeline.analyze, world.pipeline.publish):
+        with pytest.raises(ConfigError, match="has not begun"):
+            step(NOON + HOUR)
+    assert not (world.folder / "site").exists()
+
+
+def test_a_clock_that_was_ahead_is_told_of_until_the_page_of_its_minute_is_out_of_the_way(world):
+    world.minute(NOON + HOUR)
+    with pytest.raises(ConfigError, match=r"shows 2026-03-02T13:00:00Z, .* 2026-03-02T12:00:03Z: .* manifest.json"):
+        world.minute(NOON)
+    (world.folder / "site/manifest.json").unlink()
+    assert not world.minute(NOON)["publish"]["older"]
+    assert json.loads((world.folder / "site/api/v1/ranking.json").read_text())["minute"] == "2026-03-02T12:00:00Z"
 
 
 def test_an_exchange_that_fails_is_an_error_and_is_named_on_the_status_page(world):

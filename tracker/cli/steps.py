@@ -26,17 +26,23 @@ def add(commands: Commands) -> None:
 
 
 def _tick(options: argparse.Namespace) -> int:
-    pipeline = product()
-    code = _fetch(options, pipeline)
-    _analyze(options, pipeline)
-    _publish(options, pipeline)
-    return max(code, _deliver(options, pipeline))
+    """Go on when a step fails, as the DAG does: the page then says what is missing, and mails that wait leave."""
+    pipeline, codes, said = product(), [], set()
+    for step in (_fetch, _analyze, _publish, _deliver):
+        try:
+            codes.append(step(options, pipeline))
+        except TrackerError as error:
+            codes.append(1)
+            if str(error) not in said:  # one reason may stop them all
+                said.add(str(error))
+                print(f"tracker tick, {step.__name__[1:]}: {error}", file=sys.stderr)
+    return max(codes)
 
 
 def _fetch(options: argparse.Namespace, pipeline: Pipeline | None = None) -> int:
     report = (pipeline or product()).fetch(options.minute)
     for feed in report["feeds"]:
-        for problem in feed["problems"]:
+        for problem in feed["problems"] if feed["error"] is None else ():  # an error is logged, here to stderr
             print(f"  {problem['where']}: {problem['what']}", file=sys.stderr)
     print(f"fetched {report['minute']}: {report['rows']} samples in {report['seconds']} s")
     return 1 if report["late"] else 0

@@ -39,7 +39,7 @@ class Analyze(Parts):
         The summary comes last: as long as it is missing, the next minute decides this one as well. Mails are queued
         only when `live` and the minute is at most LIVE_WITHIN old: a backfill never mails.
         """
-        began = self.clock()
+        began = self.begin(minute)
         live = live and began - minute <= LIVE_WITHIN
         told = [one for one in self.outbox.transitions(minute - TOLD, began) if not one.would_have_fired]
         since = self._left_behind(minute) if live else None

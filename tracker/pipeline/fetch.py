@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from tracker.errors import ConfigError, TrackerError
+from tracker.errors import TrackerError
 from tracker.frames import samples_table
 from tracker.model import POLL_WITHIN, Market, Problem, iso
-from tracker.pipeline.parts import Parts, Report, seconds
+from tracker.pipeline.parts import Parts, Report, first, seconds
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,7 @@ class Fetch(Parts):
         candles fill the minute (`repair`, `load`). An exchange that fails does not keep the others from being
         stored; when all fail the error of the first is raised, after the report is written.
         """
-        began = self.clock()
-        if began < minute:
-            raise ConfigError(f"{iso(minute)} has not begun; it is {iso(began)}")
+        began = self.begin(minute)
         late = began - minute > POLL_WITHIN
         exchanges = list(self.sources)
         if late:
@@ -71,7 +69,9 @@ class Fetch(Parts):
         self.store.write_report(minute, "fetch", report)
         errors = [feed.error for feed in feeds if feed.error is not None]
         if errors and len(errors) == len(feeds):
-            raise errors[0]
+            raise first(errors)
+        for error in errors:
+            log.warning("%s", error)
         return report
 
     def _poll(self, exchange: str, minute: datetime) -> _Polled:
@@ -86,7 +86,6 @@ class Fetch(Parts):
             found = (*problems, *poll.problems)
             got, error = len({one.series.market for one in wanted}), None
         except TrackerError as failure:
-            log.warning("%s at %s: %s", exchange, iso(minute), failure)
             wanted, got, found, error = [], 0, (Problem(exchange, str(failure)),), failure
         spent = seconds(self.clock() - began)
         return _Polled(exchange, len(markets), got, found, spent, error, rows=len(wanted))

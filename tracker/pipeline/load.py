@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +15,8 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.frames import MEASURED
 from tracker.history import hours, stretches
 from tracker.model import DAY, HOUR, MINUTE, Market, Problem, iso, whole_hour, whole_minute
-from tracker.pipeline.parts import Parts, Report, silent
+from tracker.pipeline.parts import Parts, Report, first, silent
 from tracker.stats import summarise
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ class Load(Parts):
                 wanted.append(_Stretch(name, since, min(to, until), markets))
         rows = self._fill(wanted, progress=progress)["rows"] if wanted else 0
         if failures:
-            raise _first(failures)
+            raise first(failures)
         loads = [{"exchange": one.exchange, "start": iso(one.start), "end": iso(one.end)} for one in wanted]
         return {"gaps": len(wanted), "rows": rows, "loads": loads}
 
@@ -108,7 +105,7 @@ class Load(Parts):
         fired = sum(self._record_past(since - MINUTE, min(until, now)) for since, until in left)
         failures = [one.error for one in found if one.error]
         if failures:  # what they had stored before is derived by the next load: the marks of this one stay
-            raise _first(failures)
+            raise first(failures)
         for span in {*spans, *left}:
             ledger.end(*span)
         problems = [one for of_exchange in found for one in of_exchange.problems]
@@ -184,10 +181,3 @@ class Load(Parts):
             new += self.outbox.record(found, live=False)
             start = until
         return new
-
-
-def _first(failures: Sequence[TrackerError]) -> TrackerError:
-    """Give the error to raise, and log the others."""
-    for error in failures[1:]:
-        log.warning("%s", error)
-    return failures[0]

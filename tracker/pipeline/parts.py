@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from tracker.alerts import AlertRule, Silence
-from tracker.errors import TrackerError
+from tracker.errors import ConfigError, TrackerError
 from tracker.model import HOUR, About, Market, Problem, Retention, iso
 from tracker.ports import Bucket, Notifier, Outbox, Source, Store
 from tracker.watchlist import Watchlist
+
+log = logging.getLogger(__name__)
 
 LISTINGS_KEPT = HOUR
 LIVE_WITHIN = HOUR
@@ -49,6 +52,13 @@ class Parts:
     ping: Callable[[], None] | None = None
     market_pages: int | None = None
 
+    def begin(self, minute: datetime) -> datetime:
+        """Give the present. ConfigError for a minute that has not begun: its page would keep that of now away."""
+        now = self.clock()
+        if now < minute:
+            raise ConfigError(f"{iso(minute)} has not begun; it is {iso(now)}")
+        return now
+
     def markets_of(self, exchange: str) -> tuple[list[Market], list[Problem]]:
         """Choose the watched markets from listings at most LISTINGS_KEPT old; older ones serve while asking fails."""
         kept = self.store.read_listings(exchange)
@@ -68,6 +78,13 @@ class Parts:
 
 def silent(_what: str, _done: int, _total: int) -> None:
     """Take progress and show nothing."""
+
+
+def first(failures: Sequence[TrackerError]) -> TrackerError:
+    """Give the error to raise, and log the others."""
+    for error in failures[1:]:
+        log.warning("%s", error)
+    return failures[0]
 
 
 def seconds(spent: timedelta) -> float:

@@ -12,7 +12,7 @@ from tracker.alerts import Evaluation, Lookback, State, recipients
 from tracker.alerts.values import SILENT_MINUTES
 from tracker.backfill import loaded_markets
 from tracker.coverage import ExchangeCoverage, cover
-from tracker.errors import TrackerError
+from tracker.errors import ConfigError, TrackerError
 from tracker.frames import instants
 from tracker.model import DAY, HOUR, MINUTE, Market, Problem, Usage, iso, whole_hour
 from tracker.pipeline.analyze import Analyze
@@ -40,10 +40,13 @@ class Publish(Analyze):
     __slots__ = ()
 
     def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> Report:
-        """Render the site as of `minute` and upload what changed; a later minute that is out stays out."""
+        """Render the site as of `minute` and upload what changed; a later minute that is out stays out.
+
+        ConfigError when that is a minute still to come: somebody's clock was wrong, and the site would stand still.
+        """
         from tracker import site  # with its templates and charts, which no other step needs
 
-        began = self.clock()
+        began = self.begin(minute)
         standing = self.bucket.standing()
         window = self.store.read(minute - DAY, minute)
         summary = self.store.read_summary(minute)
@@ -84,6 +87,11 @@ class Publish(Analyze):
             parts=parts,
         )
         ended = self.clock()
+        if published.older and standing.minute is not None and standing.minute > ended:
+            raise ConfigError(
+                f"the site shows {iso(standing.minute)}, and here it is {iso(ended)}: some clock is or was wrong. "
+                "Set it right; if it is right by now, remove manifest.json from the site, and this minute is published"
+            )
         reports = self.store.read_reports(minute)
         report = {
             "minute": iso(minute),

@@ -72,6 +72,24 @@ def test_a_wrong_setting_ends_with_1_and_one_line(tmp_path):
     assert result.stderr == "tracker analyze: unknown setting TRACKER_STORE_ULR; did you mean TRACKER_STORE_URL?\n"
 
 
+def test_a_file_that_cannot_be_written_ends_with_1_and_one_line(tmp_path):
+    result = run("replay", "--start", "2026-03-01", "--end", "2026-03-02", "--html", "no/such.html", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "tracker replay: [Errno 2] No such file or directory: 'no/such.html'\n"
+
+
+def test_a_tick_whose_exchange_is_away_says_so_on_the_page_all_the_same(tmp_path):
+    watched = tmp_path / "watched.json"
+    watched.write_text('{"markets": {"coinbase": ["BTC-USD"]}, "metrics": ["price"]}')
+    nobody = {"TRACKER_COINBASE_URL": "http://127.0.0.1:1", "TRACKER_METRICS": str(watched)}
+    result = run("tick", folder=tmp_path, **nobody)
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith("tracker tick, fetch: ")
+    assert "delivered 0 mails" in result.stdout
+    assert "127.0.0.1" in (tmp_path / "data/site/status.html").read_text()
+
+
 def imported_of(names: set[str], *arguments: str, **environment: str) -> str:
     """Run a command in a process and say which of some modules it imported."""
     code = """

@@ -18,15 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)
-    except TrackerError as error:
+    except BrokenPipeError:  # `tracker read | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (TrackerError, OSError) as error:  # the latter of a full disk, a file that cannot be written, a taken port
         print(f"tracker {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"tracker {options.command}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `tracker read | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
         "With the nearest miss of each in what is stored.",
     )
     one.add_argument("action", choices=("check",), help="read the file, explain each rule, replay it")
-    takes_span(one)
+    takes_span(one, f"{CHECKED.days} days")
     _takes_rules(one)
 
 

@@ -122,9 +122,9 @@ def takes_minute(one: argparse.ArgumentParser) -> None:
     )
 
 
-def takes_span(one: argparse.ArgumentParser) -> None:
+def takes_span(one: argparse.ArgumentParser, before: str = "24 h") -> None:
     one.add_argument(
-        "--start", type=whole_minute_of, metavar="T", help="after this minute (default: 24 h before the end)"
+        "--start", type=whole_minute_of, metavar="T", help=f"after this minute (default: {before} before the end)"
     )
     one.add_argument(
         "--end", type=whole_minute_of, metavar="T", help="up to and with this minute (default: the current one)"

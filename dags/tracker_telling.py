@@ -61,7 +61,7 @@ class Messenger:
         name = self._channel.name
         try:
             notifier: Any = import_string(self._channel.notifier)(**self._channel.arguments)
-        except (ImportError, TypeError) as error:
+        except Exception as error:  # what a notifier makes of its arguments is its own
             raise ConfigError(f"the channel {name!r} of alert_rules.toml cannot be made: {error}") from error
         try:
             notifier({**get_current_context(), **said(message)})

@@ -47,9 +47,11 @@ def test_what_the_user_sets_wins(home: Home) -> None:
 
 def test_folders_are_absolute_and_lie_in_the_home(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = environment({"TRACKER_SITE_URL": "www", "TRACKER_RULES": "rules.toml"}, home, Ports(8080), demo=False)
+    given = {"TRACKER_SITE_URL": "www", "TRACKER_RULES": "rules.toml", "TRACKER_SILENCES": "s.toml"}
+    told = environment(given, home, Ports(8080), demo=False)
     assert told["TRACKER_SITE_URL"] == str(tmp_path / "www")
     assert told["TRACKER_RULES"] == str(tmp_path / "rules.toml")
+    assert told["TRACKER_SILENCES"] == str(tmp_path / "s.toml")
     assert told["TRACKER_STORE_URL"] == str(home.path / "store")
     assert told["AIRFLOW_HOME"] == str(home.path / "airflow")
 

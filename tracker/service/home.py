@@ -43,6 +43,8 @@ LOCAL = "127.0.0.1"
 ENDING = 20.0
 """Seconds in which what a killed `tracker up` leaves behind has ended: its heir kills after 15 (`last_will`)."""
 
+FILES = ("TRACKER_METRICS", "TRACKER_RULES", "TRACKER_SILENCES")
+
 MARKETS = {True: "simulated", False: "real"}
 
 
@@ -252,7 +254,7 @@ def environment(given: Mapping[str, str], home: Home, ports: Ports, *, demo: boo
         defaults |= {f"TRACKER_{name}_URL": market for name in exchanges}
         defaults |= {"TRACKER_MAIL_TO": "you@example.com", "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(mail)}
         defaults |= {"TRACKER_PACE": "off"}  # a simulated exchange has no limit to share with others
-    paths = {name: _absolute(given[name]) for name in ("TRACKER_METRICS", "TRACKER_RULES") if given.get(name)}
+    paths = {name: _absolute(given[name]) for name in FILES if given.get(name)}
     fixed = {
         "AIRFLOW_HOME": str(home.airflow),
         "TRACKER_HOME": str(home.path),

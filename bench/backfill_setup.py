@@ -20,7 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tracker.sim.catalogue import MARKETS, main_quote
-from tracker.sim.server import Simulation, application, listen
+from tracker.sim.listening import listen
+from tracker.sim.server import Simulation, application
 from tracker.sim.tape import State
 
 EXCHANGES = ("coinbase", "kraken", "binance")

@@ -56,6 +56,8 @@ def test_each_command_of_the_contract_explains_itself(command, capsys):
         (["fly"], "invalid choice: 'fly'"),
         (["fetch", "--minute", "yesterday"], "'yesterday' is not ISO 8601"),
         (["fetch", "--minute", "2026-01-01T00:00:30Z"], "is not a whole minute"),
+        (["read", "--start", "0202-01-01"], "is not in the years 2000 to 2099"),
+        (["read", "--end", "9999-12-31T23:59Z"], "is not in the years 2000 to 2099"),
         (["backfill", "--start", "2026-01-02", "--end", "2026-01-01"], "is not before --end"),
     ],
 )

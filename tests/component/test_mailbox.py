@@ -19,7 +19,7 @@ from tests.support.smtp import closed_port
 from tests.support.transitions import fired, resolved
 from tests.support.windows import T0
 from tracker.alerts import Batch
-from tracker.errors import PermanentError
+from tracker.errors import ConfigError
 from tracker.mail.composing import compose
 from tracker.mail.smtp import SmtpNotifier
 from tracker.settings import MailServer
@@ -159,5 +159,7 @@ def test_it_stops_cleanly_on_a_signal(tmp_path, stop):
 
 
 def test_a_taken_port_is_one_clear_error(tmp_path, mailbox):
-    with pytest.raises(PermanentError, match=f"cannot listen on 127.0.0.1:{mailbox[0]}: Address already in use"):
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{mailbox[0]}: Address already in use"):
         serve(mailbox[0], closed_port(), tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot listen on 127.0.0.1:99999: .*; choose another port"):
+        serve(closed_port(), 99_999, tmp_path)

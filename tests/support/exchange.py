@@ -13,7 +13,8 @@ import pytest
 
 from tracker.model import Market
 from tracker.sim.faults import Faults
-from tracker.sim.server import Simulation, listen, server
+from tracker.sim.listening import listen
+from tracker.sim.server import Simulation, server
 
 NOW = datetime(2026, 11, 23, 22, 10, 3, tzinfo=UTC)
 """Where the clock stands at first: three seconds into a minute."""
@@ -39,7 +40,7 @@ class Exchange:
     @property
     def requests(self) -> list[str]:
         """The paths asked for so far, each with its query."""
-        return self.simulation.requests
+        return list(self.simulation.requests)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tracker.pipeline import Pipeline
 
 
+YEARS = range(2000, 2100)
+"""Those with prices that can be asked for; beyond them are slips of the hand."""
+
+
 def now() -> datetime:
     """Read the clock: the only place of the command line that does."""
     return datetime.now(UTC)
@@ -41,6 +45,8 @@ def whole_minute_of(text: str) -> datetime:
         at = instant(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not ISO 8601, as 2026-11-23T22:10Z") from None
+    if at.year not in YEARS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not in the years {YEARS[0]} to {YEARS[-1]}")
     if at != whole_minute(at):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole minute")
     return whole_minute(at)

@@ -27,9 +27,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from tracker.errors import PermanentError
+from tracker.sim.listening import listen
 
-HOST = "127.0.0.1"
 MOST_SHOWN = 200
 LARGEST = 5_000_000  # bytes of one mail
 
@@ -202,9 +201,9 @@ def app(mailbox: Mailbox, smtp: socket.socket) -> Starlette:
 def serve(smtp_port: int, http_port: int, folder: Path) -> None:
     """Catch mails until SIGINT or SIGTERM; keep them in `folder` as .eml files. Call it from the main thread.
 
-    Raises PermanentError when one of the ports is taken.
+    Raises ConfigError when one of the ports is taken.
     """
-    with _listen(smtp_port) as smtp, _listen(http_port) as http:
+    with listen(smtp_port) as smtp, listen(http_port) as http:
         config = uvicorn.Config(
             app(Mailbox(folder), smtp), log_level="warning", lifespan="on", timeout_graceful_shutdown=2
         )
@@ -214,10 +213,3 @@ def serve(smtp_port: int, http_port: int, folder: Path) -> None:
         finally:
             for one, handler in before.items():
                 signal.signal(one, handler)
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((HOST, port))
-    except OSError as error:
-        raise PermanentError(f"cannot listen on {HOST}:{port}: {error.strerror}; choose another port") from error

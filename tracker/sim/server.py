@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import signal
-import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.errors import ConfigError
 from tracker.model import iso
 from tracker.sim import advanced, binance, coinbase, kraken
 from tracker.sim.exchange import Reply, View
 from tracker.sim.faults import Fault, Faults
 from tracker.sim.limits import Bucket, Limit
+from tracker.sim.listening import listen
 from tracker.sim.markets import MadeUp
 from tracker.sim.replay import Replay
 from tracker.sim.tape import Tape
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+
+MOST_REQUESTS = 10_000
+"""So many are remembered, for tests that look at them: a demo may run for weeks."""
 
 _HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 _TEXTS = {"502": 502, "403": 403}
@@ -71,8 +74,8 @@ class Simulation:
     rate_limit: bool = True
     replay: Path | None = None
     started: datetime = field(init=False)
-    requests: list[str] = field(default_factory=list)
-    """Every path asked for, with its query, in order."""
+    requests: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_REQUESTS))
+    """The last paths asked for, each with its query, in order."""
 
     _counts: dict[str, int] = field(default_factory=dict)
     _buckets: dict[str, Bucket] = field(default_factory=dict)
@@ -217,14 +220,6 @@ def _written(reply: Reply, at: datetime) -> Response:
 
 def _date(at: datetime) -> str:
     return format_datetime(at, usegmt=True)
-
-
-def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Open the port, 0 for any free one; ConfigError when it is taken."""
-    try:
-        return socket.create_server((host, port))
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"cannot listen on port {port} of {host}: {error}; choose another with --port") from error
 
 
 def server(simulation: Simulation) -> uvicorn.Server:

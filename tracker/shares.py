@@ -6,6 +6,7 @@ They are started anew, not forked: this one may hold threads of Arrow, DuckDB an
 from __future__ import annotations
 
 import contextlib
+import gc
 import pickle
 import subprocess
 import sys
@@ -24,10 +25,11 @@ def spread(
     """Give act(part) of every part, in any order: each process takes a part when it is done with one.
 
     This process is one of `processes`, and does `first` before it takes a part. For the others `act`, the parts and
-    what it gives are pickled. What fails, fails here, after the parts that had been begun.
+    what it gives are pickled. What fails, fails here, after the parts that had been begun. Reference cycles that `act`
+    makes are collected afterwards.
     """
     waiting = deque(parts)
-    with ThreadPoolExecutor(max(1, processes - 1)) as pool:
+    with _uncollected(), ThreadPoolExecutor(max(1, processes - 1)) as pool:
         others = [pool.submit(_elsewhere, act, waiting) for _ in range(processes - 1)]
         try:
             first()
@@ -37,6 +39,19 @@ def spread(
         for one in others:
             found += one.result()
     return found
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the collector of cycles rest: it would go through all that `act` and the parts hold, again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _taken(waiting: deque[P]) -> Iterator[P]:
@@ -89,7 +104,8 @@ def _ended(process: subprocess.Popen[bytes]) -> ChildProcessError:
 
 
 def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-    """Act on the parts that come in, until no more do."""
+    """Act on the parts that come in, until no more do; nothing else is in this process."""
+    gc.disable()
     act = pickle.load(incoming)  # noqa: S301 - our own process wrote it
     while True:
         try:

@@ -77,6 +77,28 @@ def test_only_what_changed_goes_up(bucket: SiteBucket, monkeypatch: pytest.Monke
     assert manifest(bucket)["minute"] == "2026-03-01T12:02:00Z"
 
 
+def test_pages_survive_a_power_cut_before_the_index_speaks_of_them_and_it_before_the_claim_goes(
+    bucket: SiteBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = record(bucket, monkeypatch)
+    settle, update = bucket.objects.settle, bucket.objects.update
+
+    def settling(path: str | None = None) -> None:
+        settle(path)
+        steps.append(f"settle {path or 'all'}")
+
+    def updating(path: str, *what: object, **named: object) -> bool:
+        steps.append(path)
+        return update(path, *what, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bucket.objects, "settle", settling)
+    monkeypatch.setattr(bucket.objects, "update", updating)
+    bucket.publish({**PAGES, "volume.html": b"<v>"}, NOON)
+    assert sorted(steps[1:5]) == ["api/v1/ranking.json", "m/a.html", "m/b.html", "volume.html"]
+    assert steps[0] == MANIFEST
+    assert steps[5:] == ["settle all", "index.html", "settle index.html", MANIFEST]
+
+
 def test_publishing_twice_leaves_the_same_bytes(bucket: SiteBucket) -> None:
     bucket.publish(PAGES, NOON)
     before = bucket.objects.get(MANIFEST)

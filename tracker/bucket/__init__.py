@@ -36,6 +36,8 @@ from tracker.shares import spread
 
 __all__ = ["CLAIM_LIVES", "MANIFEST", "Published", "SiteBucket"]
 
+INDEX = "index.html"
+
 COPIES = "at"
 """The folder of what is kept as it was."""
 
@@ -139,8 +141,11 @@ class SiteBucket:
         sent = self._make(parts, sender, lambda: dict(pages)) if parts else Sent()
         for some in _in_order(pages):
             if not sent.overtaken and some:
+                if INDEX in some and sent.versions:
+                    self.objects.settle()
                 sent.add(sender.send(some))
-                self.objects.settle()
+        if sent.versions and not sent.overtaken:
+            self.objects.settle(INDEX if INDEX in pages else None)
         if claim.vanished and not sent.overtaken and not sender.look_ahead():
             self.objects.delete(claim.vanished)
         older = self._release(minute, claim, sent, copy) or sender.overtaken or sent.overtaken
@@ -262,5 +267,5 @@ def _there(manifest: Manifest, minute: datetime, claim: _Claim, sent: Sent) -> d
 def _in_order(pages: Mapping[str, bytes]) -> Iterator[Mapping[str, bytes]]:
     """Part the pages: entrances, which must not speak of pages that are not there yet, come later, the index last."""
     entrances = {path for path in pages if "/" not in path and path.endswith(".html")}
-    for some in (pages.keys() - entrances, entrances - {"index.html"}, entrances & {"index.html"}):
+    for some in (pages.keys() - entrances, entrances - {INDEX}, entrances & {INDEX}):
         yield {path: pages[path] for path in sorted(some)}

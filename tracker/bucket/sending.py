@@ -85,7 +85,8 @@ class Sender:
         def send(paths: Iterable[str]) -> None:
             for path in paths:
                 data = squeezed(self.objects, path, pages[path])
-                sent.versions[path] = len(data), self._replace(path, data)
+                known = hashes[path] if data is pages[path] else None
+                sent.versions[path] = len(data), self._replace(path, data, known)
 
         try:
             if threads == 1:
@@ -102,11 +103,11 @@ class Sender:
         self.overtaken |= manifests.read(self.objects.get(MANIFEST)).overtakes(self.minute, self.token)
         return self.overtaken
 
-    def _replace(self, path: str, data: bytes) -> str:
+    def _replace(self, path: str, data: bytes, sha256: str | None) -> str:
         """Put one object in the place of the version that is known to be no newer; give its own."""
         expected, headers = self.known.get(path, ("", None))[1], headers_of(self.objects, path)
         for _ in range(_TRIES):
-            version = self.objects.swap(path, data, expected, headers)
+            version = self.objects.swap(path, data, expected, headers, sha256)
             if version is not None:
                 return version
             expected = self.objects.version(path)  # first this, then the look: what comes later changes the version

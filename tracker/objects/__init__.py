@@ -70,8 +70,10 @@ class Backend(Protocol):
     def prove(self) -> None: ...
     def update(self, path: str, change: Change, headers: Headers) -> bool: ...
     def version(self, path: str) -> str | None: ...
-    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None: ...
-    def settle(self) -> None: ...
+    def swap(
+        self, path: str, data: bytes, expected: str | None, headers: Headers, sha256: str | None = None, /
+    ) -> str | None: ...
+    def settle(self, path: str | None) -> None: ...
     def list(self, prefix: str, after: str) -> list[ObjectInfo]: ...
     def folders(self, prefix: str) -> tuple[str, ...]: ...
     def delete(self, paths: Iterable[str]) -> None: ...
@@ -147,18 +149,25 @@ class Objects:
         self._count(reads=1)
         return self._here().version(_checked(path))
 
-    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers = _NO_HEADERS) -> str | None:
+    def swap(
+        self,
+        path: str,
+        data: bytes,
+        expected: str | None,
+        headers: Headers = _NO_HEADERS,
+        sha256: str | None = None,
+    ) -> str | None:
         """Replace the object if its version is still `expected` (None: if there is none), and give its new version.
 
         None: the object is another one by now, and was left alone. One request. When this returns it survives a kill,
-        and once `settle` has returned, locally, a power cut.
+        and once `settle` has returned, locally, a power cut. `sha256` is that of `data`, where the caller has it.
         """
         self._count(writes=1, size=len(data))
-        return self._here().swap(_checked(path), data, expected, headers)
+        return self._here().swap(_checked(path), data, expected, headers, sha256)
 
-    def settle(self) -> None:
-        """Make sure that whatever was swapped here before, by any process, survives a power cut."""
-        self._here().settle()
+    def settle(self, path: str | None = None) -> None:
+        """Make sure that whatever was swapped here before, by any process, survives a power cut; or one object."""
+        self._here().settle(_checked(path) if path else None)
 
     def update(
         self, path: str, change: Change, *, content_type: str | None = None, cache_control: str | None = None

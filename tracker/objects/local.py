@@ -18,14 +18,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from tracker.errors import ConfigError, Conflict, StoreUnavailable
 from tracker.objects import Change, Headers, ObjectInfo
 
-T = TypeVar("T")
-
-_DIGEST = "user.tracker.md5"
+_MD5, _SHA = "user.tracker.md5", "user.tracker.sha"
+_SHA_DIGITS = 32  # of 64: with all of them the note would not fit into an inode, and cost a block of its own
 _LOCKS = 64
 _LOCK_WAIT = 60.0
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA, errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.ENOSPC}
@@ -37,6 +35,7 @@ class Folder:
 
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._staging, self._locks = self.root / ".staging", self.root / ".locks"
 
     def get(self, path: str) -> bytes | None:
         with _explained(path):
@@ -46,11 +45,11 @@ class Folder:
                 return None
 
     def put(self, path: str, data: bytes, _headers: Headers) -> None:
-        with _explained(path), self._draft(data, _md5(data)) as draft:
+        with _explained(path), self._draft(data, _MD5, _md5(data)) as draft:
             self._into_place(path, draft.replace)
 
     def create(self, path: str, data: bytes, _headers: Headers) -> bool:
-        with _explained(path), self._draft(data, _md5(data)) as draft:
+        with _explained(path), self._draft(data, _MD5, _md5(data)) as draft:
             try:
                 self._into_place(path, lambda target: target.hardlink_to(draft))
             except FileExistsError:
@@ -69,27 +68,34 @@ class Folder:
             return True
 
     def version(self, path: str) -> str | None:
+        """Give the first half of the SHA-256 of the content."""
         target = self.root / path
         with _explained(path):
             try:
-                known = _known_digest(str(target), target.stat())
+                known = _noted(target, _SHA, target.stat())
             except FileNotFoundError:
                 return None
         data = None if known else self.get(path)
-        return known if data is None else _md5(data)
+        return known if data is None else _sha256(data)[:_SHA_DIGITS]
 
-    def swap(self, path: str, data: bytes, expected: str | None, _headers: Headers) -> str | None:
+    def swap(
+        self, path: str, data: bytes, expected: str | None, _headers: Headers, sha256: str | None = None
+    ) -> str | None:
+        new = (sha256 or _sha256(data))[:_SHA_DIGITS]
         with self._locked(path):
             if self.version(path) != expected:
                 return None
-            digest = _md5(data)
-            with _explained(path), self._draft(data, digest, durable=False) as draft:
+            with _explained(path), self._draft(data, _SHA, new, durable=False) as draft:
                 self._into_place(path, draft.replace, durable=False)
-            return digest
+            return new
 
-    def settle(self) -> None:
-        with _explained("."):
-            _sync_file_system(self.root)
+    def settle(self, path: str | None) -> None:
+        with _explained(path or "."):
+            if path is None:
+                _sync_file_system(self.root)
+                return
+            _sync(self.root / path)
+            _sync((self.root / path).parent)
 
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:
         with _explained(prefix):
@@ -126,16 +132,18 @@ class Folder:
         return removed
 
     @contextlib.contextmanager
-    def _draft(self, data: bytes, digest: str, *, durable: bool = True) -> Iterator[Path]:
+    def _draft(self, data: bytes, digest: str, value: str, *, durable: bool = True) -> Iterator[Path]:
         """Write a file with its digest; it is removed when moving it fails."""
-        draft = self.root / ".staging" / os.urandom(16).hex()
+        draft = self._staging / os.urandom(16).hex()
         try:
-            with _in_folder(draft, lambda: draft.open("xb")) as file:
-                file.write(data)
-                file.flush()
-                _remember_digest(file.fileno(), digest)
+            file = _in_folder(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                _write(file, data)
+                _note(file, digest, value)
                 if durable:
-                    os.fsync(file.fileno())
+                    os.fsync(file)
+            finally:
+                os.close(file)
             yield draft
         except BaseException:
             draft.unlink(missing_ok=True)
@@ -172,9 +180,9 @@ class Folder:
     @contextlib.contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         """Hold one of a fixed number of locks, chosen by the path; the kernel lets go when the process dies."""
-        lock = self.root / ".locks" / f"{zlib.crc32(path.encode()) % _LOCKS:02}"
         with _explained(path):
-            file = _in_folder(lock, lambda: os.open(lock, os.O_RDWR | os.O_CREAT, 0o666))
+            lock = self._locks / f"{zlib.crc32(path.encode()) % _LOCKS:02}"
+            file = _in_folder(lock, os.O_RDWR | os.O_CREAT)
         try:
             until = time.monotonic() + _LOCK_WAIT
             while True:
@@ -206,43 +214,53 @@ class Folder:
             elif path > after:
                 with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
                     stat = entry.stat()
-                    yield ObjectInfo(path, stat.st_size, _known_digest(entry.path, stat))
+                    yield ObjectInfo(path, stat.st_size, _noted(Path(entry.path), _MD5, stat))
 
 
-def _in_folder(path: Path, opened: Callable[[], T]) -> T:
+def _in_folder(path: Path, flags: int) -> int:
     """Open a file; make its folder where there is none."""
     try:
-        return opened()
+        return os.open(path, flags, 0o666)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return opened()
+        return os.open(path, flags, 0o666)
 
 
-def _remember_digest(file: int, digest: str) -> None:
-    """Note the MD5 in the file's attributes, with size and time: a later edit by others then does not go by it."""
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _note(file: int, digest: str, value: str) -> None:
+    """Note a digest in the file's attributes, with size and time: a later edit by others then does not go by it."""
     if sys.platform != "linux":
         return
     stat = os.fstat(file)
-    note = f"{digest} {stat.st_size} {stat.st_mtime_ns}"
     try:
-        os.setxattr(file, _DIGEST, note.encode())
+        os.setxattr(file, digest, f"{value} {stat.st_size} {stat.st_mtime_ns}".encode())
     except OSError as error:
         if error.errno not in _NO_ATTRIBUTES:
             raise
 
 
-def _known_digest(path: str, stat: os.stat_result) -> str | None:
+def _noted(path: Path, digest: str, stat: os.stat_result) -> str | None:
+    """Give a noted digest, if the file is still that one."""
     if sys.platform != "linux":
         return None
     try:
-        digest, size, time_ns = os.getxattr(path, _DIGEST).decode().split()
+        value, size, time_ns = os.getxattr(path, digest).decode().split()
     except (OSError, ValueError):
         return None
-    return digest if (int(size), int(time_ns)) == (stat.st_size, stat.st_mtime_ns) else None
+    return value if (int(size), int(time_ns)) == (stat.st_size, stat.st_mtime_ns) else None
 
 
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _sync_file_system(folder: Path) -> None:
@@ -259,8 +277,9 @@ def _sync_file_system(folder: Path) -> None:
         os.close(file)
 
 
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Write out a file, or a folder."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

@@ -127,7 +127,9 @@ class Remote:
                     raise
                 return None
 
-    def swap(self, path: str, data: bytes, expected: str | None, headers: Headers) -> str | None:
+    def swap(
+        self, path: str, data: bytes, expected: str | None, headers: Headers, _sha256: str | None = None
+    ) -> str | None:
         self._prove_once()
         with self._explained(path):
             try:
@@ -139,7 +141,7 @@ class Remote:
                     raise
                 return None
 
-    def settle(self) -> None:
+    def settle(self, path: str | None) -> None:
         """Nothing to do: what a server has taken is kept."""
 
     def list(self, prefix: str, after: str) -> list[ObjectInfo]:

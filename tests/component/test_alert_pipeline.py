@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.component.test_pipeline import ETH, NOON, World
 from tests.support.fakes import FakeNotifier
+from tests.support.world import ETH, NOON, World
 from tracker.alerts import AlertRule, Channel, load_rules
 from tracker.errors import ConfigError, SourceUnavailable
 from tracker.model import HOUR, MINUTE, Metric

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.airflow import DAGS, PLUGINS, ROOT, airflows_own_warnings, read_dags, run
+from tests.support.fakes import FakePipeline
 from tracker.errors import ConfigError, MailRefused, MailUnavailable, RateLimited, SourceUnavailable
 from tracker.sources import SOURCES
 
@@ -22,57 +23,6 @@ MINUTE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def dags() -> dict[str, Any]:
     return read_dags()
-
-
-class FakePipeline:
-    """Note what is asked; raise what a test puts into `errors`, by call or by call and first argument."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.waiting: list[str] = []
-        self.errors: dict[str | tuple[Any, ...], list[Exception]] = {}
-        self.late = False
-        self.queued = 0
-
-    def _note(self, *call: Any) -> None:
-        self.calls.append(call)
-        if errors := self.errors.get(call[:2]) or self.errors.get(call[0]):
-            raise errors.pop(0)
-
-    def fetch(self, minute: datetime) -> dict[str, Any]:
-        self._note("fetch", minute)
-        return {"minute": "then", "late": self.late, "rows": 2, "feeds": [{"exchange": "coinbase"}]}
-
-    def analyze(self, minute: datetime, *, live: bool = True, run_url: str | None = None) -> dict[str, Any]:
-        self._note("analyze", minute)
-        return {"queued": self.queued}
-
-    def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> dict[str, Any]:
-        self._note("publish", minute, run_id, run_url)
-        return {"written": 3, "figures": {"minute_age": 2.5, "rows": 40}}
-
-    def pending(self) -> list[str]:
-        return list(self.waiting)
-
-    def deliver(self, batch_id: str) -> dict[str, Any]:
-        self._note("deliver", batch_id)
-        return {"sent": 1, "subject": f"about {batch_id}"}
-
-    def load(self, start: datetime, end: datetime, *, exchange: str | None = None) -> dict[str, Any]:
-        self._note("load", start, end, exchange)
-        return {"rows": 9, "problems": []}
-
-    def replay(self, start: datetime, end: datetime) -> list[dict[str, Any]]:
-        self._note("replay", start, end)
-        return [dict.fromkeys(("rule", "market", "metric", "fired", "resolved"), "x")]
-
-    def seal(self, until: datetime) -> dict[str, Any]:
-        self._note("seal", until)
-        return {"sealed": 24, "changed": 1}
-
-    def repair(self, until: datetime) -> dict[str, Any]:
-        self._note("repair", until)
-        return {"gaps": 1, "loads": []}
 
 
 @pytest.fixture

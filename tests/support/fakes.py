@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 
 from tracker.candles import Candles
 from tracker.model import MINUTE, Candle, Listing, Market, MarketStatus, Metric, Origin, Poll, Sample, Series
@@ -72,3 +73,54 @@ class FakeNotifier:
         if self.errors:
             raise self.errors.pop(0)
         self.taken.append(message)
+
+
+class FakePipeline:
+    """Note what is asked; raise what a test puts into `errors`, by call or by call and first argument."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.waiting: list[str] = []
+        self.errors: dict[str | tuple[Any, ...], list[Exception]] = {}
+        self.late = False
+        self.queued = 0
+
+    def _note(self, *call: Any) -> None:
+        self.calls.append(call)
+        if errors := self.errors.get(call[:2]) or self.errors.get(call[0]):
+            raise errors.pop(0)
+
+    def fetch(self, minute: datetime) -> dict[str, Any]:
+        self._note("fetch", minute)
+        return {"minute": "then", "late": self.late, "rows": 2, "feeds": [{"exchange": "coinbase"}]}
+
+    def analyze(self, minute: datetime, *, live: bool = True, run_url: str | None = None) -> dict[str, Any]:
+        self._note("analyze", minute)
+        return {"queued": self.queued}
+
+    def publish(self, minute: datetime, *, run_id: str | None = None, run_url: str | None = None) -> dict[str, Any]:
+        self._note("publish", minute, run_id, run_url)
+        return {"written": 3, "figures": {"minute_age": 2.5, "rows": 40}}
+
+    def pending(self) -> list[str]:
+        return list(self.waiting)
+
+    def deliver(self, batch_id: str) -> dict[str, Any]:
+        self._note("deliver", batch_id)
+        return {"sent": 1, "subject": f"about {batch_id}"}
+
+    def load(self, start: datetime, end: datetime, *, exchange: str | None = None) -> dict[str, Any]:
+        self._note("load", start, end, exchange)
+        return {"rows": 9, "problems": []}
+
+    def replay(self, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        self._note("replay", start, end)
+        return [dict.fromkeys(("rule", "market", "metric", "fired", "resolved"), "x")]
+
+    def seal(self, until: datetime) -> dict[str, Any]:
+        self._note("seal", until)
+        return {"sealed": 24, "changed": 1}
+
+    def repair(self, until: datetime) -> dict[str, Any]:
+        self._note("repair", until)
+        return {"gaps": 1, "loads": []}

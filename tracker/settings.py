@@ -181,7 +181,8 @@ def _expanded(name: str, value: str) -> Path:
 def _url(name: str, value: str) -> object:
     try:
         parts = urlsplit(value)
-        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and " " not in value
+        host = (parts.hostname or "").encode("idna")  # a ValueError for labels that no name has
+        right = parts.scheme in {"http", "https"} and host and parts.port != 0 and not {" ", "*"} & set(value)
     except ValueError:  # of the port or the brackets
         right = False
     if not right:

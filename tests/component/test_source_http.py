@@ -107,6 +107,12 @@ def test_nobody_listening_is_unavailable() -> None:
         http(url).get(ASK)
 
 
+def test_a_password_in_the_address_is_not_told() -> None:
+    with pytest.raises(SourceUnavailable, match="cannot connect to http://127") as caught:
+        Http("coinbase", "http://me:s3cret@127.0.0.1:1", lambda: datetime.now(UTC)).get(ASK)  # noqa: TID251
+    assert "s3cret" not in str(caught.value)
+
+
 def test_silence_is_a_time_out(serving: Callable[..., str]) -> None:
     url = serving(hold=threading.Event())
     with pytest.raises(SourceUnavailable, match=r"no answer within 0\.2 s"):

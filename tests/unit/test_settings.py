@@ -33,6 +33,8 @@ def test_without_any_setting_the_defaults_of_the_contract_hold():
         ("TRACKER_RULES", "x" * 300, "File name too long"),
         ("TRACKER_KRAKEN_URL", "http://[", "must be a URL"),
         ("TRACKER_KRAKEN_URL", "http://host:none", "must be a URL"),
+        ("TRACKER_KRAKEN_URL", "http://a..b", "must be a URL"),
+        ("TRACKER_KRAKEN_URL", "http://*.example.com", "must be a URL"),
         ("TRACKER_KRAKEN_URL", "http://host:99999", "must be a URL"),
         ("TRACKER_KEEP_INPUTS", "1", "from 2"),
         ("TRACKER_KEEP_HOURS", "9" * 30, "to 36500"),

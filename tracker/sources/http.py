@@ -117,6 +117,7 @@ class Http:
         largest: int = LARGEST,
     ) -> None:
         self._exchange, self._url, self._clock, self._elapsed = exchange, url.rstrip("/"), clock, elapsed
+        self._shown = re.sub(r"//[^/@]*@", "//", self._url)  # the status page says it: without a password
         self._timeouts, self._deadline, self._largest, self._pace = timeouts, deadline, largest, pace
         # The transport without a session: cookies, redirects and .netrc are not wanted, and cost a third of a call.
         self._transport = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_AT_ONCE)
@@ -139,7 +140,7 @@ class Http:
         except requests.Timeout as error:
             raise SourceUnavailable(f"{where}: no answer within {self._timeouts[1]:g} s; it is tried again") from error
         except requests.ConnectionError as error:
-            raise SourceUnavailable(f"{where}: cannot connect to {self._url}: {_cause(error)}") from error
+            raise SourceUnavailable(f"{where}: cannot connect to {self._shown}: {_cause(error)}") from error
         except requests.RequestException as error:
             raise SourceUnavailable(f"{where}: the answer broke off: {_cause(error)}") from error
         status = response.status_code

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -85,17 +86,22 @@ class Market:
         >>> Market("binance", "<B>", "USDT").slug
         'binance-_3c_b_3e_-usdt'
         """
-        pair = (
-            re.sub(r"[^A-Z0-9]", lambda m: f"_{ord(m.group()):x}_", part).lower() for part in (self.base, self.quote)
-        )
-        exchange = re.sub(r"[^a-z0-9]", lambda m: f"_{ord(m.group()):x}_", self.exchange)
-        slug = "-".join((exchange, *pair))
-        if len(slug) <= _LONGEST_SLUG:
-            return slug
-        return f"{slug[: _LONGEST_SLUG - 13]}-{hashlib.sha256(str(self).encode()).hexdigest()[:12]}"
+        return _slug(self)
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.base}-{self.quote}"
+
+
+@lru_cache(maxsize=1 << 14)
+def _slug(market: Market) -> str:
+    pair = (
+        re.sub(r"[^A-Z0-9]", lambda m: f"_{ord(m.group()):x}_", part).lower() for part in (market.base, market.quote)
+    )
+    exchange = re.sub(r"[^a-z0-9]", lambda m: f"_{ord(m.group()):x}_", market.exchange)
+    slug = "-".join((exchange, *pair))
+    if len(slug) <= _LONGEST_SLUG:
+        return slug
+    return f"{slug[: _LONGEST_SLUG - 13]}-{hashlib.sha256(str(market).encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.model import MINUTE
-from tracker.site import charts
+from tracker.site import charts, hover
 from tracker.site.charts import Band, Scale
 from tracker.site.samples import DAY_MINUTES, EMPTY, Samples, hours
 
@@ -195,12 +195,12 @@ def test_hover_data_of_a_wild_market_is_shortened_and_says_so():
 
 def test_a_unit_does_not_grow_where_what_repeats_takes_little_as_it_is():
     ramp = samples({at: 4700.0 + at * 1.25 for at in range(1, DAY_MINUTES + 1)})
-    assert charts.encode(ramp, 700).startswith("0.01 ")
+    assert hover.encode(ramp, 700).startswith("0.01 ")
 
 
 @given(st.dictionaries(st.integers(1, DAY_MINUTES), st.integers(1, 10**6), min_size=1, max_size=50))
 def test_hover_data_round_trips_for_any_gaps(values):
-    assert decode(charts.encode(samples({at: float(v) for at, v in values.items()}))) == pytest.approx(
+    assert decode(hover.encode(samples({at: float(v) for at, v in values.items()}))) == pytest.approx(
         values, abs=1e-5 * max(values.values())
     )
 

@@ -6,7 +6,6 @@ is never in the SVG, where it would shrink with the page; ticks are laid around 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from markupsafe import Markup
 
 from tracker.model import HOUR, MINUTE, Metric, whole_hour
 from tracker.site.formats import NO_BREAK, clock, count, decimal, significant
+from tracker.site.hover import encode
 from tracker.site.pages import Chart, Tick
 from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
 
@@ -37,17 +37,6 @@ MEAN_EVERY = 15
 
 LIMIT_SHOWN_FROM = 2.0
 """The alert line joins the scale when some value in view is at least so many times its 1 h mean."""
-
-HOVER_DIGITS = 6
-"""Significant digits of the values that hovering reads out: as many as a price is printed with."""
-
-GROWTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""By so much the unit of hovering may grow."""
-
-BITS_SAVED = 1.1
-"""Bits of a difference that one growth saves, about (three growths are tenfold): so many need not be tried."""
-
-_GROWN = np.log2(GROWTHS)
 
 SPARK_EVERY = {Metric.PRICE: 120, Metric.VOLUME_24H: 180}
 """Minutes between two points of a sparkline: what fits 100 of them into a page's budget; volumes are long numbers."""
@@ -161,13 +150,13 @@ def sparkline(samples: Samples, every: int) -> Markup:
     """Draw the day: the last sample of every so many minutes before t, the pen lifted where there is none."""
     if len(samples) < 2:
         return Markup()
-    bucket = (samples.at - 1) // every
-    last = np.concatenate((np.flatnonzero(np.diff(bucket)), [len(bucket) - 1]))
-    values, places = samples.values[last], bucket[last].tolist()
-    low, span = values.min(), np.ptp(values)
-    y = np.rint(SPARK_HEIGHT * (1 - (values - low) / span)) if span else np.full(len(values), SPARK_HEIGHT // 2)
+    ends = np.searchsorted(samples.at, np.arange(every, DAY_MINUTES + every, every), "right").tolist()
+    places = [place for place, end in enumerate(ends) if end > (ends[place - 1] if place else 0)]
+    values = samples.values[[ends[place] - 1 for place in places]].tolist()
+    low, span = min(values), max(values) - min(values)
     parts, before, pen = [], (-2, 0), ""
-    for place, top in zip(places, y.astype(int).tolist(), strict=True):
+    for place, value in zip(places, values, strict=True):
+        top = round(SPARK_HEIGHT * (1 - (value - low) / span)) if span else SPARK_HEIGHT // 2
         if place != before[0] + 1:
             parts.append(f"M{place} {top}h0")  # a lone point is a dot
             pen = "l"
@@ -331,78 +320,3 @@ def _sentence(name: str, samples: Samples, minute: datetime, bands: Sequence[Ban
         f"{name}, 24 h to {clock(minute)} UTC: low {say(low)}, high {say(high)}, last {say(-1)}; "
         f"{alerts}; {count(missing)} of {count(DAY_MINUTES)} minutes without a sample."
     )
-
-
-def encode(samples: Samples, most: int = 2000) -> str:
-    """Write all samples for the reader's browser: a unit, a space, then each minute's difference to the one before.
-
-    Differences count units, as base 64 VLQ of source maps: five bits a character, lowest first, the lowest bit of all
-    is the sign, 32 says that more follow; the characters are `?` to `~`. `!` and a number is so many minutes without a
-    sample. The unit is the last decimal of the values, or the sixth significant digit of the largest. Where that takes
-    more than `most` bytes, compressed, the unit grows until it does not, and a `~` comes first.
-
-    >>> encode(Samples(np.array([1, 2, 3, 1440]), np.array([1.5, 1.5, 1.25, 2])))
-    '0.01 kH?r@!wxAuC'
-    """
-    last = HOVER_DIGITS - 1 - decimal(float(samples.values.max())).adjusted()
-    while last > 0 and (np.round(samples.values, last - 1) == samples.values).all():
-        last -= 1
-    skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
-    absent = np.flatnonzero(skipped)
-
-    def grown(place: int) -> tuple[str, int]:
-        """Write with this growth; give the bytes it takes too."""
-        unit = GROWTHS[place] * Decimal(1).scaleb(-last)
-        steps = np.rint(samples.values / float(unit)).astype(np.int64)
-        steps[1:] -= steps[:-1].copy()
-        text = f"{unit:f} {_vlq(np.abs(steps) * 2 + (steps < 0), skipped, absent)}"
-        return text, len(zlib.compress(text.encode()))
-
-    place = _growth_to_try(samples.values * 10.0**last, most)
-    text, size = grown(place)
-    if place and size < most / 2:  # differences that repeat take less than any guess
-        place, (text, size) = 0, grown(0)
-    while size > most and place < len(GROWTHS) - 1:
-        place = min(place + max(1, int((size - most) * 8 / len(samples) / BITS_SAVED)), len(GROWTHS) - 1)
-        text, size = grown(place)
-    return f"~{text}" if place else text
-
-
-def _growth_to_try(units: NDArray[np.float64], most: int) -> int:
-    """Guess the growth with which values, in units, take `most` bytes; seldom too much, so that few are tried.
-
-    Measured on random walks: of the bits there are for a difference, this many are left for its logarithm.
-    """
-    if len(units) < 2:
-        return 0
-    bits = float(np.log2(np.abs(np.diff(units)) + 1).mean())
-    room = 0.957 * 8 * most / len(units) - 4.32
-    return min(int(np.searchsorted(_GROWN, bits - room)), len(GROWTHS) - 1)
-
-
-def _vlq(numbers: NDArray[np.int64], skipped: NDArray[np.int64], absent: NDArray[np.int64]) -> str:
-    """Write each number in base 64 VLQ; before those of `absent` how many minutes are skipped, after a mark."""
-    if len(absent):
-        numbers = np.insert(numbers, absent, 2 * skipped[absent])
-    table, triples = _triples(), max(1, -(-int(numbers.max()).bit_length() // 15))
-    characters = np.zeros((len(numbers), triples), "<u4")
-    characters[:, 0] = table[(numbers & 32767) + 32768 * (numbers > 32767)]
-    characters[absent + np.arange(len(absent)), 0] += ord("!")
-    for column in range(1, triples):
-        places = np.flatnonzero(numbers > 32767)
-        numbers = numbers >> 15
-        rest = numbers[places]
-        characters[places, column] = table[(rest & 32767) + 32768 * (rest > 32767)]
-    return characters.tobytes().translate(None, b"\0").decode("ascii")
-
-
-@cache
-def _triples() -> NDArray[np.uint32]:
-    """Write 15 bits as up to three digits after a zero byte; from 32768 on, as three after which more follow."""
-    bits = np.arange(1 << 15)
-    last = [
-        np.where((bits >> at > 0) | (at == 0), 63 + (bits >> at & 31) + 32 * (bits >> at > 31), 0) for at in (0, 5, 10)
-    ]
-    digits = np.concatenate((last, [95 + (bits >> at & 31) for at in (0, 5, 10)]), axis=1)
-    table: NDArray[np.uint32] = (digits << np.array([[8], [16], [24]])).sum(axis=0).astype("<u4")
-    return table

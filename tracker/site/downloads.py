@@ -57,8 +57,9 @@ def ranking(content: Content) -> dict[str, bytes]:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else repr(value) if isinstance(value, float) else str(value)
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
+    if not isinstance(value, str):
+        return "" if value is None else repr(value)
+    return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\r\n') else value
 
 
 def alerts(content: Content) -> bytes:

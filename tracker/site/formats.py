@@ -302,7 +302,8 @@ def time_tag(at: datetime, text: str | None = None) -> Markup:
     >>> time_tag(datetime(2026, 11, 23, 22, 10, tzinfo=UTC))
     Markup('<time datetime="2026-11-23T22:10Z">2026-11-23 22:10 UTC</time>')
     """
-    return Markup('<time datetime="{}">{}</time>').format(f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}", text or moment(at))
+    machine = f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+    return Markup(f'<time datetime="{machine}">{escape(text or moment(at))}</time>')  # noqa: S704  a time, and escaped
 
 
 def duration(spent: timedelta) -> str:

@@ -219,7 +219,7 @@ class Tick:
 class Chart:
     """A 24 h chart: an SVG plot without text, the labels to lay around it, and what hovering reads out.
 
-    `sentence` says the chart in words. `hover` is the compact form of all samples (charts.encode).
+    `sentence` says the chart in words. `hover` is the compact form of all samples (hover.encode).
     """
 
     svg: Markup

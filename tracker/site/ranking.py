@@ -61,13 +61,13 @@ def ranking_pages(content: Content, metric: Metric) -> Iterator[RankingPage]:
     numbers = page_numbers(content, metric)
     pages = tuple(Link(str(number), page_name(metric, number)) for number in numbers)
     downloads = (Link("CSV", "data/ranking.csv"), Link("JSON", "api/v1/ranking.json"))
-    shared = _shared(content, metric)
+    shared, proof = _shared(content, metric), _proof(content, metric)
     for number in numbers:
         path = page_name(metric, number)
         then = then_links(content.history, content.minute, path) if number == 1 else ()
         yield replace(
             shared,
-            frame=_frame(content, metric, path, number, downloads),
+            frame=_frame(content, metric, path, number, downloads, proof=proof),
             rows=_rows(content, metric, number),
             first=(number - 1) * ROWS[metric] + 1,
             number=number,
@@ -87,7 +87,7 @@ def kept_pages(content: Content) -> Iterator[RankingPage]:
         every = Link("every hour", f"at/index.html#{content.minute:%Y-%m-%d}")
         yield replace(
             _shared(content, metric),
-            frame=_frame(content, metric, f"{folder}{name}", 1, downloads, kept=True),
+            frame=_frame(content, metric, f"{folder}{name}", 1, downloads, proof=_proof(content, metric), kept=True),
             rows=_rows(content, metric, 1),
             then=(Link("now", name), *earlier, every),
             kept=True,
@@ -114,18 +114,29 @@ def _shared(content: Content, metric: Metric) -> RankingPage:
     )
 
 
-def _frame(
-    content: Content, metric: Metric, path: str, number: int, downloads: tuple[Link, ...], *, kept: bool = False
-) -> Frame:
+def _proof(content: Content, metric: Metric) -> Proof:
     rows = content.rows[metric]
-    proof = Proof(
+    return Proof(
         used=sum(row["n_24h"] for row in rows),
         missing=sum(DAY_MINUTES - row["n_24h"] for row in rows),
         sql=ranking_sql(metric, content.minute),
         objects=content.objects({""}),
     )
+
+
+def _frame(
+    content: Content,
+    metric: Metric,
+    path: str,
+    number: int,
+    downloads: tuple[Link, ...],
+    *,
+    proof: Proof,
+    kept: bool = False,
+) -> Frame:
+    total = count(len(content.rows[metric]))
     title = f"{metric.label.capitalize()} ranking" + (f", page {number}" if number > 1 else "")
-    about = f"{count(len(rows))} markets ranked by the 24 h standard deviation of their {metric.label}, every minute."
+    about = f"{total} markets ranked by the 24 h standard deviation of their {metric.label}, every minute."
     if kept:
         title, about = f"{title} at {moment(content.minute)}", f"As it was: {about}"
     return content.frame(path, title, about, proof=proof, downloads=downloads, kept=kept)

@@ -199,8 +199,8 @@ def lived(kept: dict[datetime, pa.Table], start: datetime, end: datetime) -> Ite
         minute += MINUTE
 
 
-def main() -> int:
-    chosen = sys.argv[1:] or ["at-once", "spikes", "month-live"]
+def main(arguments: list[str]) -> int:
+    chosen = arguments or ["at-once", "spikes", "month-live"]
     return max(
         {"at-once": at_once, "spikes": spikes, "month": month, "month-live": partial(month, live=True)}[one]()
         for one in chosen
@@ -208,4 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -369,8 +369,8 @@ def shoot(what, home, running, server, kills, chance) -> None:  # noqa: PLR0917
             kills[what] += 1
 
 
-def main() -> int:
-    what, *more = sys.argv[1:] or ["steps"]
+def main(arguments: list[str]) -> int:
+    what, *more = arguments or ["steps"]
     if what == "serve":
         serve(int(more[0]), Path(more[1]), Path(more[2]))
         return 0
@@ -381,4 +381,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

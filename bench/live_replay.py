@@ -31,14 +31,14 @@ from tests.support import oracle
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run, check, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--minutes", type=int, default=15)
     parser.add_argument("--port", type=int, default=8180)
     parser.add_argument("--keep", type=Path, help="where to leave store, site and logs (default: a temporary folder)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     folder = options.keep or Path(tempfile.mkdtemp(prefix="live-replay-"))
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(folder, options.port)
@@ -138,4 +138,4 @@ def _check(folder: Path, file: Path, shift: float, minutes: list[datetime], dela
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

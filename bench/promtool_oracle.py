@@ -102,9 +102,9 @@ def judged(values: list[float | None], minute: int, rule: AlertRule) -> bool:
     return rule.kind is Kind.THRESHOLD or any(one is not None for one in values[max(0, first - 5) : first + 1])
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run both judges and print what they agree on; 1 if they do not."""
-    promtool = sys.argv[1] if len(sys.argv) > 1 else shutil.which("promtool")
+    promtool = arguments[0] if arguments else shutil.which("promtool")
     if promtool is None:
         print("no promtool here: `make promtool` installs Debian's package prometheus", file=sys.stderr)
         return 2
@@ -137,4 +137,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

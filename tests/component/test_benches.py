@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bench import __main__ as benches
 from bench import accuracy, growth, reading, size, witness
 from tracker.model import MINUTE, iso
+from tracker.settings import ROOT
+
+
+def test_every_bench_is_listed_and_takes_its_arguments() -> None:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("*.py")}
+    runs = {name for name, text in texts.items() if "\ndef main(" in text} - {"__main__", "engines"}  # of bench.window
+    assert runs | {"lighthouse"} == {*benches.QUICK, *benches.LONG}
+    assert [name for name in runs if not re.search(r"^def main\(\w+: ", texts[name], re.MULTILINE)] == []
 
 
 def test_hostile_series_keep_nine_digits_and_their_ranks(capsys: pytest.CaptureFixture[str]) -> None:

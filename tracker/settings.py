@@ -214,7 +214,8 @@ def _cadence(name: str, value: str) -> object:
     return int(value)
 
 
-def _place(name: str, value: str) -> object:
+def place(name: str, value: str) -> str:
+    """Read where objects live: a path, `file://…` or `s3://bucket/prefix`. ConfigError begins with `name`."""
     scheme, is_url, rest = value.partition("://")
     bucket = rest.partition("/")[0]
     if not is_url:
@@ -237,8 +238,8 @@ def _addresses(name: str, value: str) -> object:
 
 
 _READERS = {
-    "store_url": _place,
-    "site_url": _place,
+    "store_url": place,
+    "site_url": place,
     "metrics": _path,
     "rules": _path,
     "silences": _path,

@@ -58,6 +58,7 @@ def test_each_command_of_the_contract_explains_itself(command, capsys):
         (["fetch", "--minute", "2026-01-01T00:00:30Z"], "is not a whole minute"),
         (["read", "--start", "0202-01-01"], "is not in the years 2000 to 2099"),
         (["read", "--end", "9999-12-31T23:59Z"], "is not in the years 2000 to 2099"),
+        (["simulate", "--ahead", "9" * 15], "is not a number of minutes"),
         (["backfill", "--start", "2026-01-02", "--end", "2026-01-01"], "is not before --end"),
     ],
 )
@@ -72,6 +73,13 @@ def test_a_wrong_setting_ends_with_1_and_one_line(tmp_path):
     result = run("analyze", folder=tmp_path, TRACKER_STORE_ULR="x")
     assert result.returncode == 1
     assert result.stderr == "tracker analyze: unknown setting TRACKER_STORE_ULR; did you mean TRACKER_STORE_URL?\n"
+
+
+def test_a_store_that_cannot_be_ends_with_1_and_one_line(tmp_path):
+    for store in ("gs://bucket", "s3://[", "~nobody-of-this-name/x"):
+        result = run("read", "--store", store, folder=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert result.stderr.startswith("tracker read: the store")
 
 
 def test_a_file_that_cannot_be_written_ends_with_1_and_one_line(tmp_path):

@@ -45,6 +45,15 @@ def test_what_the_user_sets_wins(home: Home) -> None:
     assert {name: told[name] for name in given} == given
 
 
+def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match=r"TRACKER_HOME: .*file.*; make it a folder"),
+        Home(tmp_path / "file").locked(),
+    ):
+        pass
+
+
 def test_folders_are_absolute_and_lie_in_the_home(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"TRACKER_SITE_URL": "www", "TRACKER_RULES": "rules.toml", "TRACKER_SILENCES": "s.toml"}

@@ -108,10 +108,10 @@ def _read(options: argparse.Namespace) -> int:
 
 def _store(url: str | None) -> Store:
     """Open the store of that URL, by default the one that TRACKER_STORE_URL names."""
-    from tracker.settings import Settings
+    from tracker.settings import Settings, place
     from tracker.store import ParquetStore
 
-    return ParquetStore(url or Settings.from_environment(os.environ).store_url)
+    return ParquetStore(place("the store", url) if url else Settings.from_environment(os.environ).store_url)
 
 
 def samples_as_frame(

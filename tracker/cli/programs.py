@@ -28,8 +28,8 @@ def add(commands: Commands) -> None:
     )
     one.add_argument(
         "--ahead",
-        type=int,
-        default=0,
+        type=_minutes,
+        default=timedelta(0),
         metavar="MIN",
         help="with --replay: keep the last MIN minutes for the future (default: 0)",
     )
@@ -66,6 +66,12 @@ def add(commands: Commands) -> None:
     )
 
 
+def _minutes(text: str) -> timedelta:
+    if not (text.isdecimal() and len(text) <= 6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes from 0 to 999999")
+    return timedelta(minutes=int(text))
+
+
 def _simulate(options: argparse.Namespace) -> int:
     from tracker.sim.server import Simulation, serve
 
@@ -73,7 +79,7 @@ def _simulate(options: argparse.Namespace) -> int:
         now,
         seed=options.seed,
         replay=options.replay,
-        ahead=timedelta(minutes=options.ahead),
+        ahead=options.ahead,
         faults=options.faults,
         rate_limit=options.rate_limit,
         many=options.many,

@@ -56,7 +56,7 @@ class Parts:
         """Give the present. ConfigError for a minute that has not begun: its page would keep that of now away."""
         now = self.clock()
         if now < minute:
-            raise ConfigError(f"{iso(minute)} has not begun; it is {iso(now)}")
+            raise ConfigError(f"{iso(minute)} has not begun; it is {iso(now.replace(microsecond=0))}")
         return now
 
     def markets_of(self, exchange: str) -> tuple[list[Market], list[Problem]]:

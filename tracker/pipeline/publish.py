@@ -89,7 +89,7 @@ class Publish(Analyze):
         ended = self.clock()
         if published.older and standing.minute is not None and standing.minute > ended:
             raise ConfigError(
-                f"the site shows {iso(standing.minute)}, and here it is {iso(ended)}: some clock is or was wrong. "
+                f"the site shows {iso(standing.minute)}, and it is {ended:%H:%M:%S} UTC: some clock is or was wrong. "
                 "Set it right; if it is right by now, remove manifest.json from the site, and this minute is published"
             )
         reports = self.store.read_reports(minute)

@@ -154,7 +154,11 @@ class Home:
         ConfigError while another one holds it.
         """
         for folder in (self.path, self.airflow, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                what = f"TRACKER_HOME: {folder}: {error.strerror}; make it a folder this user may write to"
+                raise ConfigError(what) from error
         with (self.path / "up.lock").open("a+") as lock:
             self._take(lock, say, patience)
             lock.truncate(0)

@@ -69,6 +69,8 @@ def _read(path: Path) -> dict[Listed, Columns]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise ConfigError(f"cannot replay {path}: there is no such file")
     try:
         table = pq.read_table(path, columns=list(_COLUMNS))
     except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:

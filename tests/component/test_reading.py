@@ -112,7 +112,7 @@ def test_a_table_for_eyes_ends_and_says_so(stored: ParquetStore, capsys: pytest.
         (["--series", "coinbase:BTC-USD/prices"], "unknown metric 'prices'; known: price, volume_24h"),
         (["--series", "BTC-USD"], "is not a market; write exchange:BASE-QUOTE"),
         (["--columns", "minute,prize"], "unknown column 'prize'; known: market, metric"),
-        (["--store", "ftp://x"], "is not a place for objects"),
+        (["--store", "ftp://x"], "must be a path, file://… or s3://bucket/prefix"),
     ],
 )
 def test_a_wrong_name_is_told_in_one_line(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -249,6 +250,20 @@ def whole_minute(at: datetime) -> datetime:
 def whole_hour(at: datetime) -> datetime:
     """Give the whole UTC hour at or before `at`."""
     return whole_minute(at).replace(minute=0)
+
+
+def is_web_address(text: str) -> bool:
+    """Say whether this is a URL of http or https whose host and port can be: what is not makes libraries panic.
+
+    >>> [is_web_address(one) for one in ("http://s3:9000", "s3:9000", "http://s3:nine", "http://[", "https://a..b")]
+    [True, False, False, False, False]
+    """
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")  # a ValueError for labels that no name has
+        return bool(parts.scheme in {"http", "https"} and host and parts.port != 0 and not {" ", "*"} & set(text))
+    except ValueError:
+        return False
 
 
 def iso(at: datetime) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tracker.alerts.rules import is_mail_address
 from tracker.errors import ConfigError
+from tracker.model import is_web_address
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project: dags/, resources/ and site_templates/ lie in it."""
@@ -179,13 +180,7 @@ def _expanded(name: str, value: str) -> Path:
 
 
 def _url(name: str, value: str) -> object:
-    try:
-        parts = urlsplit(value)
-        host = (parts.hostname or "").encode("idna")  # a ValueError for labels that no name has
-        right = parts.scheme in {"http", "https"} and host and parts.port != 0 and not {" ", "*"} & set(value)
-    except ValueError:  # of the port or the brackets
-        right = False
-    if not right:
+    if not is_web_address(value):
         raise ConfigError(f"{name} must be a URL that starts with http:// or https://, not {value!r}")
     return value.rstrip("/")
 

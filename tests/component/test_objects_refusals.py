@@ -21,6 +21,10 @@ from tracker.objects.local import Folder
 SECRET = "a-secret-nobody-prints"
 
 
+REFUSALS = {"expired": (400, b"ExpiredToken"), "skewed": (403, b"RequestTimeTooSkewed")}
+"""What the server says to whoever asks for something in these buckets."""
+
+
 class Careless(BaseHTTPRequestHandler):
     """An S3 server that takes every PUT, whatever its conditions (as `rclone serve s3` does)."""
 
@@ -37,7 +41,9 @@ class Careless(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         data = self.objects.get(self.path)
-        if data is None:
+        if refusal := REFUSALS.get(self.path.split("/")[1].partition("?")[0]):
+            self._answer(refusal[0], b"<Error><Code>%s</Code></Error>" % refusal[1], b"")
+        elif data is None:
             code = b"NoSuchBucket" if self.path.startswith("/missing") else b"NoSuchKey"
             self._answer(404, b"<Error><Code>%s</Code></Error>" % code, b"")
         else:
@@ -111,6 +117,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(monkeypatch: pytest.MonkeyP
     with pytest.raises(StoreUnavailable, match=r"s3://store/x/a: .*AWS_ENDPOINT_URL") as told:
         Objects("s3://store/x").get("a")
     assert SECRET not in str(told.value)
+    assert "retr" not in str(told.value)
     assert "\n" not in str(told.value)
 
 
@@ -121,6 +128,22 @@ def test_a_wrong_key_is_a_matter_of_settings(s3_server: S3Server, monkeypatch: p
         with pytest.raises(ConfigError, match="no access; check the AWS_") as told:
             call(Objects("s3://store/x"))
         assert SECRET not in str(told.value)
+
+
+@pytest.mark.usefixtures("careless")
+def test_expired_keys_and_a_wrong_clock_are_told_apart() -> None:
+    for call in (lambda o: o.get("a"), lambda o: o.list()):
+        with pytest.raises(ConfigError, match=r"no access; check the AWS_.* expired"):
+            call(Objects("s3://expired"))
+        with pytest.raises(ConfigError, match="the clock of this machine is too far off"):
+            call(Objects("s3://skewed"))
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "http://[", "http://host:nine"])
+def test_an_endpoint_that_is_no_address_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _credentials(monkeypatch, endpoint)
+    with pytest.raises(ConfigError, match="AWS_ENDPOINT_URL must be a URL that starts with http"):
+        Objects("s3://store/x").get("a")
 
 
 @pytest.mark.usefixtures("careless")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from obstore import exceptions as refused
 from obstore.store import MemoryStore, S3Store
 
 from tracker.errors import ConfigError, Conflict, PermanentError, StoreUnavailable
+from tracker.model import is_web_address
 from tracker.objects import Change, Headers, ObjectInfo
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 _TRIES = 30
 _AT_ONCE = 1000  # keys in one S3 DeleteObjects
-_NO_ACCESS = ("403 Forbidden", "401 Unauthorized")
+_NO_ACCESS = ("403 Forbidden", "401 Unauthorized", "ExpiredToken", "InvalidToken")
+_SKEWED = "RequestTimeTooSkewed"
+_NOISE = re.compile(r"Generic S3 error: (Error performing list request: )?| in [\d.]+m?s, after .*?retry_timeout: \w+")
 _PROOF = ".probe/conditional-writes"
 _ABSENT = (FileNotFoundError, refused.NotFoundError)
 _used_by: int | None = None
@@ -36,8 +40,10 @@ def s3(bucket: str, prefix: str) -> Remote:
 
 
 def _store(bucket: str, prefix: str = "") -> S3Store:
+    if (endpoint := _endpoint()) and not is_web_address(endpoint):  # obstore panics
+        raise ConfigError(f"AWS_ENDPOINT_URL must be a URL that starts with http:// or https://, not {endpoint!r}")
     options: ClientConfig = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5)}
-    if _endpoint().startswith("http://"):
+    if endpoint.startswith("http://"):
         options["allow_http"] = True
     return S3Store(
         bucket,
@@ -231,18 +237,20 @@ class Remote:
         except (refused.AlreadyExistsError, refused.PreconditionError):
             raise
         except (refused.PermissionDeniedError, refused.UnauthenticatedError) as error:
-            raise ConfigError(_no_access(where)) from error
+            raise ConfigError(_no_access(where, error)) from error
         except _ABSENT as error:
             raise ConfigError(f"{where}: there is no such bucket; make it, or correct the URL") from error
         except refused.BaseError as error:
-            text = str(error).split("\n", 1)[0][:300]
             if any(word in str(error) for word in _NO_ACCESS):  # as lists and deletions say it
-                raise ConfigError(_no_access(where)) from error
+                raise ConfigError(_no_access(where, error)) from error
+            text = _NOISE.sub("", str(error).split("\n", 1)[0])[:300]
             raise StoreUnavailable(f"{where}: {text}; check AWS_ENDPOINT_URL if this stays") from error
 
 
-def _no_access(where: str) -> str:
-    return f"{where}: no access; check the AWS_* credentials and the bucket's policy"
+def _no_access(where: str, error: Exception) -> str:
+    if _SKEWED in str(error):
+        return f"{where}: the clock of this machine is too far off for signed requests; set it (NTP)"
+    return f"{where}: no access; check the AWS_* credentials, whether they have expired, and the bucket's policy"
 
 
 def _endpoint() -> str:

@@ -51,7 +51,8 @@ def _exchange(pipeline: Pipeline, exchange: str) -> Iterator[Finding]:
         poll = source.latest(markets, whole_minute(pipeline.clock()))
     except TrackerError as error:
         url = f"TRACKER_{exchange.partition(':')[0].upper()}_URL"
-        yield Finding(False, f"{exchange}: {error}", f"is the network up, and is {url} right?")
+        why = str(error).removeprefix(f"{exchange}, ").removeprefix(f"{exchange}: ")
+        yield Finding(False, f"{exchange}: {why}", f"is the network up, and is {url} right?")
         return
     got = {sample.series.market for sample in poll.samples}
     yield Finding(bool(got), f"{exchange}: {len(got)} of {len(markets)} watched markets have a price now")
@@ -73,9 +74,7 @@ def _objects(what: str, url: str, variable: str) -> Iterator[Finding]:
         objects.delete([probe])
         objects.prove()
     except TrackerError as error:
-        yield Finding(
-            False, f"{what} {url}: {error}", f"check {variable}, its permissions and, for S3, the AWS_* variables"
-        )
+        yield Finding(False, f"{what}: {error}", f"check {variable}, its permissions and, for S3, the AWS_* variables")
         return
     yield Finding(
         read_back, f"{what} {url}: {'can be written and read' if read_back else 'does not give back what was written'}"
@@ -96,9 +95,7 @@ def _mail(environment: Mapping[str, str], settings: Settings) -> Iterator[Findin
     try:
         SmtpNotifier(server).check()
     except TrackerError as error:
-        yield Finding(
-            False, f"{where}: {error}", "check host, port, login and the TLS switches of AIRFLOW_CONN_SMTP_DEFAULT"
-        )
+        yield Finding(False, str(error), "check host, port, login and the TLS switches of AIRFLOW_CONN_SMTP_DEFAULT")
     else:
         yield Finding(True, f"{where}: answers{' and takes the login' if server.user else ''}")
 

@@ -103,8 +103,9 @@ def test_a_bad_answer_becomes_an_error_that_names_what_was_asked(
 def test_nobody_listening_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as door:
         url = f"http://127.0.0.1:{door.getsockname()[1]}"
-    with pytest.raises(SourceUnavailable, match="cannot connect"):
+    with pytest.raises(SourceUnavailable, match="cannot connect") as caught:
         http(url).get(ASK)
+    assert str(caught.value).endswith(f"{url}: NewConnectionError: [Errno 111] Connection refused")
 
 
 def test_a_password_in_the_address_is_not_told() -> None:

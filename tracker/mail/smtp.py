@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tracker.settings import MailServer
 
 
+WAITS = "; the mail waits and is tried again"
+
+
 class SmtpNotifier:
     """Sends over one SMTP server; a connection lives for one mail."""
 
@@ -27,7 +30,7 @@ class SmtpNotifier:
         password included: once a person has mended the connection, the mails that wait still go.
         """
         server = self._server
-        smtp = self._open()
+        smtp = self._open(WAITS)
         try:
             smtp.send_message(message)
         except smtplib.SMTPSenderRefused as error:
@@ -39,7 +42,7 @@ class SmtpNotifier:
         except smtplib.SMTPResponseException as error:
             raise _refused(self._where, error.smtp_code, error.smtp_error) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise MailUnavailable(f"{self._where}: {_said(error)}; the mail waits and is tried again") from error
+            raise MailUnavailable(f"{self._where}: {_said(error)}{WAITS}") from error
         finally:
             _leave(smtp)
 
@@ -51,7 +54,7 @@ class SmtpNotifier:
     def _where(self) -> str:
         return f"mail server {self._server.host}:{self._server.port}"
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self, then: str = "") -> smtplib.SMTP:
         where = self._where
         try:
             return self._connect()
@@ -62,11 +65,17 @@ class SmtpNotifier:
         except smtplib.SMTPNotSupportedError as error:
             hint = "set disable_tls or remove the login in the connection smtp_default, if that is meant"
             raise MailUnavailable(f"{where}: {error}; {hint}") from error
+        except ssl.SSLCertVerificationError as error:
+            hint = "mend the host in the connection smtp_default, or name the file of its CA in SSL_CERT_FILE"
+            raise MailUnavailable(
+                f"{where}: its certificate is not trusted ({error.verify_message}); {hint}"
+            ) from error
         except ssl.SSLError as error:
-            hint = "the connection smtp_default says disable_ssl and disable_tls for a server without TLS"
+            hint = "where TLS begins with STARTTLS (mostly port 587) set disable_ssl in the connection smtp_default"
+            hint += ", and disable_tls too where there is none"
             raise MailUnavailable(f"{where}: no TLS ({error.reason or error}); {hint}") from error
         except (smtplib.SMTPException, OSError) as error:
-            raise MailUnavailable(f"{where}: {_said(error)}; the mail waits and is tried again") from error
+            raise MailUnavailable(f"{where}: {_said(error)}{then}") from error
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
@@ -98,7 +107,7 @@ def _refused(where: str, code: int, text: bytes | str) -> MailRefused | MailUnav
     said = f"{where} said {code} {_line(text)}"
     if 500 <= code <= 599:
         return MailRefused(f"{said}; this mail is not tried again")
-    return MailUnavailable(f"{said}; the mail waits and is tried again")
+    return MailUnavailable(f"{said}{WAITS}")
 
 
 def _said(error: Exception) -> str:

@@ -14,4 +14,5 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+        why = str(error.strerror).partition(" (while")[0]  # Python names the address once more
+        raise ConfigError(f"cannot listen on {host}:{port}: {why}; choose another port") from error

@@ -35,6 +35,7 @@ QUIET = 2.0
 """Seconds of quiet after "too many requests" without a Retry-After: enough for the buckets of Coinbase and Kraken."""
 
 _AT_ONCE = 16
+_CONNECTION = re.compile(r"HTTPS?Connection\(.*?\): (Failed to establish a new connection: )?")
 _CHUNK = 64 * 1024
 _HEADERS = {
     "User-Agent": "tracker (market metrics; one bulk call a minute)",
@@ -217,7 +218,8 @@ def _cause(error: BaseException) -> str:
     inner: BaseException = error
     while isinstance(getattr(inner, "reason", None) or (inner.args and inner.args[0]), BaseException):
         inner = getattr(inner, "reason", None) or inner.args[0]
-    return f"{type(inner).__name__}: {inner.args[-1] if inner.args else inner}"[:200]
+    said = _CONNECTION.sub("", str(inner.args[-1] if inner.args else inner))
+    return f"{type(inner).__name__}: {said}"[:200]
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

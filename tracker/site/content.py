@@ -26,7 +26,7 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The inputs of a render, looked up by series. `rows` are in rank order, per metric."""
+    """The inputs of a render, looked up by series. `rows` are in rank order, per metric; alerts are newest first."""
 
     minute: datetime
     window: pa.Table
@@ -36,6 +36,8 @@ class Content:
     markets: Mapping[str, Market]
     evaluation: Evaluation
     alerts: tuple[Alert, ...]
+    alerts_of: Mapping[Market, Sequence[Alert]]
+    open_alerts: int
     transitions: tuple[Transition, ...]
     rules: tuple[AlertRule, ...]
     status: Status
@@ -65,6 +67,10 @@ class Content:
         markets = {name: Market.parse(name) for name in sorted({row["market"] for row in every})}
         known = {one.id: one for one in (*transitions, *evaluation.transitions) if one.minute <= minute}
         changes = tuple(sorted(known.values(), key=lambda one: (one.minute, one.id)))
+        alerts = fold(changes, evaluation.alerts)
+        alerts_of: dict[Market, list[Alert]] = {}
+        for alert in alerts:
+            alerts_of.setdefault(alert.market, []).append(alert)
         before = summary_dicts(hour_ago.select(["market", "metric", "rank"])) if hour_ago is not None else []
         return cls(
             minute=minute,
@@ -74,7 +80,9 @@ class Content:
             samples=by_series(window, minute),
             markets=markets,
             evaluation=evaluation,
-            alerts=fold(changes, evaluation.alerts),
+            alerts=alerts,
+            alerts_of=alerts_of,
+            open_alerts=sum(one.open for one in alerts),
             transitions=changes,
             rules=tuple(rules),
             status=status,
@@ -122,7 +130,7 @@ class Content:
             period=seconds,
             stale_at=self.minute + timedelta(seconds=seconds) + STALE_AFTER if seconds else None,
             about=self.about,
-            open_alerts=sum(one.open for one in self.alerts),
+            open_alerts=self.open_alerts,
             proof=proof,
             downloads=downloads,
         )

@@ -73,7 +73,7 @@ def market_page(
         series=series,
         columns=tuple(name.format(unit=market.base) for one in known for name in _HOUR_COLUMNS[one.metric]),
         hours=Markup("\n".join(_hours(content, known))),  # noqa: S704  made of numbers only
-        alerts=tuple(one for one in content.alerts if one.market == market)[:SHOWN_ALERTS],
+        alerts=tuple(content.alerts_of.get(market, ())[:SHOWN_ALERTS]),
         place=place,
         previous=previous,
         following=following,
@@ -113,8 +113,8 @@ def bands(content: Content, series: Series) -> tuple[Band, ...]:
     """Give the stretches of the window in which an alert of the series was open."""
     start = content.minute - DAY
     found = []
-    for one in content.alerts:
-        if (one.market, one.metric) != (series.market, series.metric) or one.fired is None:
+    for one in content.alerts_of.get(series.market, ()):
+        if one.metric != series.metric or one.fired is None:
             continue
         if not one.open and one.ended is None:
             continue

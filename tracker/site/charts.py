@@ -20,7 +20,7 @@ from tracker.model import HOUR, MINUTE, Metric, whole_hour
 from tracker.site.formats import NO_BREAK, clock, count, decimal, significant
 from tracker.site.hover import encode
 from tracker.site.pages import Chart, Tick
-from tracker.site.samples import DAY_MINUTES, HOUR_MINUTES, Samples
+from tracker.site.samples import DAY_MINUTES, EVERY_MINUTE, HOUR_MINUTES, Samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,16 +70,29 @@ class Scale:
 def mean_before(samples: Samples, min_samples: int) -> NDArray[np.float64]:
     """Give the mean of [m-60min, m) for each minute m of 0 to 1440; NaN where fewer than `min_samples` are there."""
     total = np.concatenate(([0.0], np.cumsum(samples.values)))
+    first, end = _hours_before() if samples.whole else _hour_before(samples.at)
+    n = end - first
+    return np.where(n >= max(min_samples, 1), (total[end] - total[first]) / np.maximum(n, 1), np.nan)
+
+
+def _hour_before(at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give for each minute m of 0 to 1440 which samples, by their numbers from first to end, lie in [m-60min, m)."""
     before = np.zeros(DAY_MINUTES + 1, np.int64)
-    before[samples.at[: np.searchsorted(samples.at, DAY_MINUTES)] + 1] = 1
-    hi = np.cumsum(before)  # the samples before each minute
-    lo = np.concatenate((np.zeros(HOUR_MINUTES, np.int64), hi[:-HOUR_MINUTES]))
-    n = hi - lo
-    return np.where(n >= max(min_samples, 1), (total[hi] - total[lo]) / np.maximum(n, 1), np.nan)
+    before[at[: np.searchsorted(at, DAY_MINUTES)] + 1] = 1
+    end = np.cumsum(before)
+    return np.concatenate((np.zeros(HOUR_MINUTES, np.int64), end[:-HOUR_MINUTES])), end
+
+
+@cache
+def _hours_before() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the same where no minute is missing."""
+    return _hour_before(EVERY_MINUTE)
 
 
 def gaps(samples: Samples) -> list[tuple[int, int]]:
     """Give the stretches of at least GAP minutes without a sample, as (last before, first after) in minutes."""
+    if samples.whole:
+        return []
     edges = np.concatenate(([0], samples.at, [DAY_MINUTES + 1]))
     wide = np.flatnonzero(np.diff(edges) > GAP)
     return [(int(edges[i]), int(edges[i + 1])) for i in wide]
@@ -94,28 +107,56 @@ def line_path(samples: Samples, scale: Scale) -> str:
     """
     if not len(samples):
         return ""
-    column = (samples.at - 1) // COLUMN
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
-    ends = np.concatenate((starts[1:], [len(column)])) - 1
-    low = scale.y(np.minimum.reduceat(samples.values, starts))
-    high = scale.y(np.maximum.reduceat(samples.values, starts))
-    rises = samples.values[ends] >= samples.values[starts]
+    columns = _every_column() if samples.whole else _Columns.of(samples.at)
+    low = scale.y(np.minimum.reduceat(samples.values, columns.starts))
+    high = scale.y(np.maximum.reduceat(samples.values, columns.starts))
+    rises = samples.values[columns.ends] >= samples.values[columns.starts]
     enter, leave = np.where(rises, low, high), np.where(rises, high, low)
-    lifted = np.concatenate(([True], samples.at[starts[1:]] - samples.at[ends[:-1]] > GAP))
-    alone = lifted & np.concatenate((lifted[1:], [True]))
-    x = column[starts] * (COLUMN // 2) + COLUMN // 4
-    dx, dy = x[1:] - x[:-1], enter[1:] - leave[:-1]
-    uprights, lines = _strokes()
-    parts = [""] * (2 * len(x))
+    dy, (uprights, lines) = enter[1:] - leave[:-1], _strokes()
+    parts = [""] * (2 * len(enter))
     parts[1::2] = uprights[leave - enter + HEIGHT].tolist()
     parts[2::2] = lines[dy + HEIGHT].tolist()
-    for one in np.flatnonzero(dx != COLUMN // 2).tolist():  # some minutes are missing
-        parts[2 * one + 2] = _line(int(dx[one]), int(dy[one]))
-    for one in np.flatnonzero(lifted).tolist():
-        parts[2 * one] = f"M{x[one]} {enter[one]}"
-        if alone[one] and not parts[2 * one + 1]:
-            parts[2 * one + 1] = "v0"  # a dot, drawn by the round cap of a line of no length
+    for one in columns.far:
+        parts[2 * one + 2] = _line(int(columns.x[one + 1] - columns.x[one]), int(dy[one]))
+    for one in columns.lifted:
+        parts[2 * one] = f"M{columns.x[one]} {enter[one]}"
+    for one in columns.alone:
+        parts[2 * one + 1] = parts[2 * one + 1] or "v0"  # a dot, drawn by the round cap of a line of no length
     return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns that have samples: the numbers of their first and last one, and where they are drawn.
+
+    By their own numbers: those before which the pen is lifted, those alone between two gaps, and those after which
+    columns are missing.
+    """
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    x: NDArray[np.int64]
+    lifted: list[int]
+    alone: list[int]
+    far: list[int]
+
+    @classmethod
+    def of(cls, at: NDArray[np.int64]) -> _Columns:
+        """Part the minutes `at` into columns."""
+        column = (at - 1) // COLUMN
+        starts = np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
+        ends = np.concatenate((starts[1:], [len(column)])) - 1
+        lifted = np.concatenate(([True], at[starts[1:]] - at[ends[:-1]] > GAP))
+        alone = lifted & np.concatenate((lifted[1:], [True]))
+        x = column[starts] * (COLUMN // 2) + COLUMN // 4
+        far = np.diff(x) != COLUMN // 2
+        return cls(starts, ends, x, *(np.flatnonzero(some).tolist() for some in (lifted, alone, far)))
+
+
+@cache
+def _every_column() -> _Columns:
+    """Give the columns of a day of which no minute is missing."""
+    return _Columns.of(EVERY_MINUTE)
 
 
 def curve_path(at: NDArray[np.int64], values: NDArray[np.float64], scale: Scale) -> str:

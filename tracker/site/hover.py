@@ -41,8 +41,7 @@ def encode(samples: Samples, most: int = 2000) -> str:
     last = DIGITS - 1 - decimal(float(samples.values.max())).adjusted()
     while last > 0 and (np.round(samples.values, last - 1) == samples.values).all():
         last -= 1
-    skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
-    absent = np.flatnonzero(skipped)
+    skipped, absent = _skipped(samples)
 
     def grown(place: int) -> tuple[str, int]:
         """Write with this growth; give the bytes it takes too."""
@@ -62,6 +61,14 @@ def encode(samples: Samples, most: int = 2000) -> str:
     return f"~{text}" if place else text
 
 
+def _skipped(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give how many minutes are missing before each sample and at the end, and where some are."""
+    if samples.whole:
+        return np.zeros(DAY_MINUTES + 1, np.int64), np.zeros(0, np.int64)
+    skipped = np.diff(samples.at, prepend=0, append=DAY_MINUTES + 1) - 1
+    return skipped, np.flatnonzero(skipped)
+
+
 def _growth_to_try(units: NDArray[np.float64], most: int) -> int:
     """Guess the growth with which values, in units, take `most` bytes; seldom too much, so that few are tried.
 
@@ -69,7 +76,7 @@ def _growth_to_try(units: NDArray[np.float64], most: int) -> int:
     """
     if len(units) < 2:
         return 0
-    bits = float(np.log2(np.abs(np.diff(units)) + 1).mean())
+    bits = float(np.log2(np.abs(units[1:] - units[:-1]) + 1).mean())
     room = 0.957 * 8 * most / len(units) - 4.32
     return min(int(np.searchsorted(_GROWN, bits - room)), len(GROWTHS) - 1)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DAY_MINUTES = 1440
 HOUR_MINUTES = 60
 
+EVERY_MINUTE: NDArray[np.int64] = np.arange(1, DAY_MINUTES + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:
@@ -34,6 +36,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no minute is missing: `at` is EVERY_MINUTE."""
+        return len(self.values) == DAY_MINUTES
 
     def between(self, first: int, last: int) -> NDArray[np.float64]:
         """Give the values stamped in [first, last), in minutes of the window."""

@@ -94,14 +94,17 @@ def test_a_range_that_has_not_begun_is_refused_with_a_sentence(tmp_path: Path, n
     assert re.fullmatch(r"tracker backfill: there is no history after \S+Z yet; it is \S+Z\n", done.stderr), done.stderr
 
 
-def test_ctrl_c_ends_all_exchanges_at_once(tmp_path: Path, now: datetime) -> None:
-    with running(now=now, faults="slow;seconds=0.1;path=candles,slow;seconds=0.1;path=OHLC") as exchange:
+@pytest.mark.parametrize("seconds", [0.1, 9])
+def test_ctrl_c_ends_all_exchanges_at_once(seconds: float, tmp_path: Path, now: datetime) -> None:
+    with running(now=now, faults=f"slow;seconds={seconds};path=candles,slow;seconds={seconds};path=OHLC") as exchange:
         arguments, env = command(exchange, tmp_path, "--start", iso(whole_hour(now) - timedelta(days=30)))
         hearing = ["env", "--default-signal=INT", *arguments]  # what runs in the background would ignore it
         process = subprocess.Popen(hearing, env=env, stderr=subprocess.PIPE, text=True)
         while not any("candles" in one for one in list(exchange.requests)):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
+        began = time.monotonic()
         _, said = process.communicate(timeout=30)
+        assert time.monotonic() - began < 8
         assert (process.returncode, said) == (130, "tracker backfill: interrupted\n")
         assert len(exchange.requests) < 200  # of 600

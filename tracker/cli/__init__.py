@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tracker import __version__
 from tracker.cli import alerts, past, programs, steps
+from tracker.cli.interrupting import Interruption
 from tracker.cli.options import Commands
 from tracker.errors import TrackerError
 
@@ -16,8 +17,10 @@ from tracker.errors import TrackerError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. 0: done; 1: failed, with one line on stderr; 2: wrong usage; 130: interrupted."""
     options = _parser().parse_args(arguments)
+    interruption = Interruption(options.command)
     try:
-        return int(options.run(options) or 0)
+        with interruption.ends_soon():
+            return int(options.run(options) or 0)
     except BrokenPipeError:  # `tracker read | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -25,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tracker {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"tracker {options.command}: interrupted", file=sys.stderr)
-        return 130
+        return interruption.say()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_DAYS = 36_500
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ELSEWHERE = {"TRACKER_REAL_DATA", "TRACKER_HOME"}  # read by the tests, and by `tracker up`
+_ELSEWHERE = {"TRACKER_REAL_DATA", "TRACKER_HOME"}  # of the tests, and of `tracker up`: no settings of a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,9 @@ class Settings:
                 raise ConfigError(f"unknown setting {name}{hint}")
             if value.strip():
                 given[known[name]] = _READERS.get(known[name], _text)(name, value.strip())
+        if home := environment.get("TRACKER_HOME", "").strip():  # where `tracker up` keeps them
+            for name, folder in (("store_url", "store"), ("site_url", "site")):
+                given.setdefault(name, place("TRACKER_HOME", f"{home}/{folder}"))
         return cls(**given)  # type: ignore[arg-type]  # the readers give each field its type
 
 

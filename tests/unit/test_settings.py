@@ -59,6 +59,11 @@ def test_an_empty_setting_counts_as_not_set():
     assert Settings.from_environment({"TRACKER_STORE_URL": " "}).store_url == "data/store"
 
 
+def test_every_command_keeps_to_the_home_of_tracker_up():
+    settings = Settings.from_environment({"TRACKER_HOME": "data-real", "TRACKER_SITE_URL": "s3://site"})
+    assert (settings.store_url, settings.site_url) == ("data-real/store", "s3://site")
+
+
 def test_several_recipients_are_parted_by_commas():
     assert Settings.from_environment({"TRACKER_MAIL_TO": "a@example.com, b@example.org,"}).mail_to == (
         "a@example.com",

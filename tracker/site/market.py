@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from markupsafe import Markup
@@ -163,13 +164,20 @@ _HOUR_COLUMNS = {
 
 def _hours(content: Content, known: Sequence[Series]) -> Iterator[str]:
     """Write the hours, newest first: low, high and last of the price, the last volume, the samples."""
-    spans = hours(content.minute)
-    by_metric = [_hourly(one.metric, content.of(content.by_series[one]), spans) for one in known]
-    for (begins, first, last), *cells in zip(spans, *by_metric, strict=True):
-        of = min(last, DAY_MINUTES + 1) - max(first, 1)
-        samples = ", ".join(dict.fromkeys(str(n) for n, _ in cells))
-        texts = "<td>".join(text for _, texts in cells for text in texts)
-        yield f'<tr><th scope="row">{clock(begins)}<td>{texts}<td>{samples} of {of}\n'
+    by_metric = [_hourly(one.metric, content.of(content.by_series[one]), hours(content.minute)) for one in known]
+    for (head, end), *cells in zip(_hour_ends(content.minute), *by_metric, strict=True):
+        samples = ", ".join(dict.fromkeys([str(n) for n, _ in cells]))
+        texts = "<td>".join([text for _, texts in cells for text in texts])
+        yield f"{head}{texts}<td>{samples}{end}"
+
+
+@lru_cache(maxsize=1)
+def _hour_ends(minute: datetime) -> list[tuple[str, str]]:
+    """Write the first cell of each hour, and the minutes of it that are in the window."""
+    return [
+        (f'<tr><th scope="row">{clock(begins)}<td>', f" of {min(last, DAY_MINUTES + 1) - max(first, 1)}\n")
+        for begins, first, last in hours(minute)
+    ]
 
 
 def _hourly(

@@ -42,7 +42,7 @@ def series_files(content: Content, some: Sequence[Market]) -> dict[str, bytes]:
     made = (
         [_json(content.minute, one, stamps.epochs, columns) for one, columns in zip(some, texts, strict=True)],
         [_csv(stamps.minutes, columns) for columns in texts],
-        [_parquet(content.window, one, found) for one, found in zip(some, every, strict=True)],
+        list(map(_parquet, [_rows(content.window, one, found) for one, found in zip(some, every, strict=True)])),
     )
     of_each = zip(*made, strict=True)
     named = (zip(series_paths(one), files, strict=True) for one, files in zip(some, of_each, strict=True))
@@ -105,9 +105,9 @@ def _joined(*columns: pa.Array, separator: str = "") -> memoryview:
     return memoryview(data)[: np.frombuffer(ends, np.int32)[len(rows)]]
 
 
-def _parquet(window: pa.Table, one: Market, found: Mapping[Metric, Samples]) -> bytes:
+def _rows(window: pa.Table, one: Market, found: Mapping[Metric, Samples]) -> pa.Table:
+    """Give the samples of a market, which has some."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     known = {metric: samples for metric, samples in found.items() if len(samples)}
     rows = pa.concat_tables([window.slice(it.start, it.stop - it.start) for it in known.values()])
@@ -119,9 +119,16 @@ def _parquet(window: pa.Table, one: Market, found: Mapping[Metric, Samples]) -> 
         "origin": rows.column("origin").cast(pa.string()),
     }
     schema = _schema(rows.schema)
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     file = pa.BufferOutputStream()
     pq.write_table(
-        pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema),
+        rows,
         file,
         compression="snappy",
         use_dictionary=_WORDS,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracker.model import Market, Metric
 from tracker.site import formats
 from tracker.site.content import Content
-from tracker.site.market import market_page
+from tracker.site.market import Place, market_pages
 from tracker.site.pages import Link
 from tracker.site.samples import by_series
 from tracker.site.series_files import series_files, series_paths
@@ -106,17 +106,17 @@ def market_files(content: Content, ranked: Sequence[Market], places: Iterable[in
     """Give the page and the files of the markets at some places of the ranking, by their paths."""
     some = [(ranked[place], place) for place in places]
     files = series_files(content, [one for one, _ in some if _has_samples(content, one)])
-    pages = [
-        market_page(
-            content,
+    at = [
+        Place(
             one,
+            f"{formats.count(place + 1)} of {formats.count(len(ranked))}",
+            _link(ranked[place - 1]) if place else None,
+            _link(ranked[place + 1]) if place + 1 < len(ranked) else None,
             files=tuple((path, _sha256(files[path])) for path in series_paths(one)[2:] if path in files),
-            place=f"{formats.count(place + 1)} of {formats.count(len(ranked))}",
-            previous=_link(ranked[place - 1]) if place else None,
-            following=_link(ranked[place + 1]) if place + 1 < len(ranked) else None,
         )
         for one, place in some
     ]
+    pages = market_pages(content, at)
     return files | {page.frame.path: html("market", page, ("style", "market"), ("page", "market")) for page in pages}
 
 

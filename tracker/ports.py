@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.alerts import Backlog, Batch, Delivery, Transition
 from tracker.candles import Candles, Traded
 from tracker.model import NOTHING_ASKED, Evidence, Listing, Market, Metric, Poll, Retention, Usage
 

@@ -219,11 +219,7 @@ def view(destination: str, page: str = "") -> dict[str, Any]:
 class TrackerPlugin(AirflowPlugin):
     name = "tracker"
     fastapi_apps: ClassVar[list[Any]] = [
-        {
-            "app": Store(os.environ.get("TRACKER_STORE_URL") or "data/store"),
-            "url_prefix": STORE,
-            "name": "tracker store",
-        },
+        {"app": Store(STORE_URL), "url_prefix": STORE, "name": "tracker store"},
         *([{"app": Site(FOLDER), "url_prefix": MOUNT, "name": "tracker site"}] if FOLDER else []),
     ]
     fastapi_root_middlewares: ClassVar[list[Any]] = (

@@ -102,7 +102,7 @@ class Hours:
         """
         wanted, hours = _Wanted(start, end, tuple(columns), exchanges), self._listed(start, end)
         open_ = [hours.pop()] if hours and not hours[-1].sealed else []
-        with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(2) as decoders:
+        with ThreadPoolExecutor(_FETCHED) as fetchers, ThreadPoolExecutor(_DECODERS) as decoders:
             begun = [decoders.submit(self._table, one, None, wanted) for one in open_]  # the longest, so the first
             fetched = ahead(fetchers, self._with_sealed, hours, _FETCHED)
             yield from ahead(decoders, lambda one: self._table(*one, wanted), fetched, _DECODED)

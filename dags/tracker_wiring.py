@@ -10,14 +10,13 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetAlias, ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.observability import stats
 
 from tracker.model import whole_minute
-from tracker_notifier import mail_server
+from tracker_notifier import mail_server, run_page
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryDecision
@@ -92,8 +91,7 @@ def gently() -> None:
 
 def run_url(dag_run: DagRunProtocol) -> str | None:
     """Give the page of this run in Airflow's UI; None when TRACKER_AIRFLOW_URL does not say where that is."""
-    root = os.environ.get("TRACKER_AIRFLOW_URL", "").rstrip("/")
-    return f"{root}/dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}" if root else None
+    return run_page(dag_run.dag_id, dag_run.run_id)
 
 
 def skip_if_late(report: dict[str, Any]) -> None:

@@ -75,7 +75,8 @@ class TrackerNotifier(BaseNotifier):
         if self.message is not None:
             SmtpNotifier(server).send(self.message)
             return
-        self._tell(server, f"{self.text}\n\n{link}\n" if (link := run_link(context)) else f"{self.text}\n")
+        page = run_page(**run_of(context))
+        self._tell(server, f"{self.text}\n\n{page}\n" if page else f"{self.text}\n")
 
     def _tell(self, server: MailServer, text: str) -> None:
         from tracker.bootstrap import notices
@@ -121,8 +122,7 @@ def run_of(context: Any) -> dict[str, str]:
     return {"dag_id": dag_id or "?", "run_id": run_id or "?"}
 
 
-def run_link(context: Any) -> str:
-    """Give the page of the run of a callback in Airflow's UI; empty when TRACKER_AIRFLOW_URL does not say where."""
+def run_page(dag_id: str, run_id: str) -> str | None:
+    """Give the page of a run in Airflow's UI; None when TRACKER_AIRFLOW_URL does not say where that is."""
     root = os.environ.get("TRACKER_AIRFLOW_URL", "").rstrip("/")
-    run = run_of(context)
-    return f"{root}/dags/{run['dag_id']}/runs/{quote(run['run_id'])}" if root else ""
+    return f"{root}/dags/{dag_id}/runs/{quote(run_id)}" if root else None

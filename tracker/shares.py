@@ -66,7 +66,8 @@ def _elsewhere(act: Callable[[P], R], waiting: deque[P]) -> list[R]:
     """Let another process act on parts, one after the other."""
     found: list[R] = []
     command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - ourselves
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, process_group=0) as process:  # noqa: S603 - ourselves; Ctrl-C is our business
         try:
             _tell(process, act)
             for part in _taken(waiting):
@@ -122,4 +123,5 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    with contextlib.suppress(BrokenPipeError):  # whoever asked is gone
+        serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Meeting:
-    """Ends in two processes at once, or not at all; in the one that is not `home` as `then` says."""
+    """Ends in two processes at once, or not at all; in the one that is not `home` as `then` says.
+
+    Gives the part, or with `group` the process group, and whether it was not `home`.
+    """
 
     folder: str
     home: int
@@ -27,7 +30,7 @@ class Meeting:
             raise ValueError(f"part {part}")
         if away and self.then == "die":
             os._exit(3)
-        return part, away
+        return os.getpgid(0) if self.then == "group" else part, away
 
 
 @dataclass(frozen=True)

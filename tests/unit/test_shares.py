@@ -34,3 +34,8 @@ def test_what_fails_elsewhere_fails_here(tmp_path):
 def test_a_process_that_dies_fails_the_work(tmp_path):
     with pytest.raises(ChildProcessError, match="ended with 3"):
         spread(Meeting(str(tmp_path), os.getpid(), "die"), range(2), 2)
+
+
+def test_ctrl_c_at_a_terminal_ends_this_process_which_ends_the_others(tmp_path):
+    groups = {away: group for group, away in spread(Meeting(str(tmp_path), os.getpid(), "group"), range(2), 2)}
+    assert groups[False] == os.getpgid(0) != groups[True]

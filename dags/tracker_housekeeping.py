@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=7, metavar="N", help="how many days stay (default: 7)")
     parser.add_argument("--daily", action="store_true", help="do it now and every day until stopped")
     options = parser.parse_args()
+    if options.days < 1:
+        parser.error("--days must be 1 or more: runs at work must not be forgotten")
     forget(options.days)
     while options.daily:
         time.sleep(86_400)
@@ -47,10 +50,19 @@ def forget_logs(folder: Path, seconds: float) -> int:
     oldest = time.time() - seconds  # noqa: TID251 - here the clock is read
     gone = 0
     for run in [*folder.glob("dag_id=*/run_id=*"), *folder.glob("dag_processor/????-??-??")]:
-        if max(one.stat().st_mtime for one in (run, *run.rglob("*"))) < oldest:
+        if _last_written(run) < oldest:
             shutil.rmtree(run, ignore_errors=True)
             gone += 1
     return gone
+
+
+def _last_written(run: Path) -> float:
+    """Give when a folder or anything in it was written to; what vanishes meanwhile has no say."""
+    times = [0.0]
+    for one in (run, *run.rglob("*")):
+        with suppress(FileNotFoundError):
+            times.append(one.stat().st_mtime)
+    return max(times)
 
 
 if __name__ == "__main__":

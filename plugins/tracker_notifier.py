@@ -11,6 +11,7 @@ Every Airflow process imports this file: nothing heavy on top.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk.definitions.context import Context
 
+    from tracker.outbox.notices import Notices
     from tracker.settings import MailServer
+    from tracker.sources.machine import Kept
 
 SUBJECT = "[tracker] {{ dag_id }} failed"
 TEXT = "The run {{ run_id }} failed{{ ': ' ~ reason if reason }}."
@@ -89,12 +92,39 @@ class TrackerNotifier(BaseNotifier):
         if not recipients:
             self.log.warning("nobody is named in TRACKER_OPERATOR or TRACKER_MAIL_TO: nobody is told %r", self.subject)
             return
-        if self.every and board.told(self.subject, now, timedelta(seconds=self.every)):
+        if self.every and self._was_told(board, now):
             return
         for recipient in recipients:
             SmtpNotifier(server).send(notice(recipient, server.sender, self.subject, text, html=self.html, at=now))
         if self.every:
+            self._note(board, now)
+
+    def _was_told(self, board: Notices, now: datetime) -> bool:
+        """Ask the store, or the memory of this machine when the store is what failed."""
+        from tracker.errors import TrackerError
+
+        every = timedelta(seconds=self.every)
+        try:
+            return board.told(self.subject, now, every)
+        except TrackerError as error:
+            self.log.warning("whether this was told is not known in the store: %s", error)
+            return memory_of(self.subject).read(now, every) is not None
+
+    def _note(self, board: Notices, now: datetime) -> None:
+        from tracker.errors import TrackerError
+
+        try:
             board.tell(self.subject, now, timedelta(seconds=self.every))
+        except TrackerError as error:
+            self.log.warning("that this was told is not noted in the store: %s", error)
+            memory_of(self.subject).write(now, value=True)
+
+
+def memory_of(subject: str) -> Kept:
+    """Give the place where this machine remembers, until it is started anew, that a subject was told."""
+    from tracker.sources.machine import Machine
+
+    return Machine().kept(f"//{hashlib.sha256(subject.encode()).hexdigest()[:16]}", "told")
 
 
 def mail_server() -> MailServer | None:

@@ -82,6 +82,17 @@ def test_what_fails_every_minute_is_told_once_an_hour(module: ModuleType, server
     assert len(server.taken) == 2
 
 
+def test_a_store_that_is_down_keeps_no_failure_from_being_told_and_once_an_hour(
+    module: ModuleType, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.sources.machine._writable", lambda _: tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRACKER_STORE_URL", str(tmp_path / "file" / "store"))
+    for _ in range(3):
+        module.TrackerNotifier(every=86_400)({"dag_run": RUN})
+    assert len(server.taken) == 1
+
+
 def test_a_server_that_is_down_is_an_error_and_is_told_again(
     module: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -233,3 +233,16 @@ def test_a_database_that_cannot_be_used_ends_the_start_with_a_line_that_says_so(
 
 def alive(one: psutil.Process) -> bool:
     return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+
+
+def test_all_that_runs_is_waited_for_less_than_the_twenty_seconds_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Supervisor, "start", lambda _self, child: child)
+    monkeypatch.setattr(service._Service, "_wait", lambda *_: None)
+    home, supervisor = Home(tmp_path), Supervisor(str(tmp_path), lambda _: None)
+    told = {"TRACKER_STORE_URL": str(tmp_path / "store"), "TRACKER_SITE_URL": str(tmp_path / "site")}
+    service._Service(home, Ports(8080), told, supervisor, lambda _: None).start(demo=True)
+    kept = [one for one in supervisor.children if one.keep]
+    assert [one.name for one in kept][:3] == ["scheduler", "dag-processor", "api-server"]
+    assert sum(one.patience for one in kept) < 20

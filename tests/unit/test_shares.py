@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -24,6 +25,15 @@ def test_this_process_does_its_own_work_before_it_takes_a_part():
     done = []
     spread(done.append, ["part"], 1, first=lambda: done.append("own"))
     assert done == ["own", "part"]
+
+
+def test_the_collector_of_cycles_rests_meanwhile_and_works_again_afterwards():
+    def fail(part):
+        raise ValueError(part, gc.isenabled())
+
+    with pytest.raises(ValueError, match=r"\('part', False\)"):
+        spread(fail, ["part"], 1)
+    assert gc.isenabled()
 
 
 def test_what_fails_elsewhere_fails_here(tmp_path):

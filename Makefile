@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up install scale env dev test check lint types layers real programs promtool bench lock clean
+.PHONY: help demo up install scale env dev test check lint types layers real programs promtool bench pictures lock clean
 
 help: ## say what there is to run
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -57,6 +57,9 @@ real: .venv/.dev ## run the checks on recorded market data, in the folder named 
 
 bench: .venv/.bench ## print tables of speed and memory
 	$(BIN)/python -m bench
+
+pictures: .venv/.dev programs ## draw docs/images anew, from the simulated exchange
+	$(BIN)/python -m bench.pictures
 
 lock: .venv/.dev ## resolve requirements*.in anew into the lock files
 	$(BIN)/$(LOCK) --upgrade requirements-build.in -o requirements-build.lock

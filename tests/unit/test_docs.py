@@ -31,3 +31,20 @@ def test_every_make_target_of_the_pages_is_in_the_makefile():
     }
     assert named >= {"demo", "test", "up"}
     assert named <= targets
+
+
+PICTURES = [
+    (page, one) for page in PAGES for one in re.findall(r"<picture>.*?</picture>", page.read_text("utf-8"), re.DOTALL)
+]
+
+
+def test_pictures_are_there_light_and_dark_small_and_told_in_words():
+    assert PICTURES
+    named = set()
+    for page, one in PICTURES:
+        files = [page.parent / name for name in re.findall(r'(?:src|srcset)="([^"]+)"', one)]
+        assert [re.sub("dark|light", "", file.name) for file in files] == [re.sub("dark|light", "", files[0].name)] * 2
+        assert all(1_000 < file.stat().st_size < 150_000 for file in files)
+        assert len(re.findall(r'alt="[^"]{40,}"', one)) == 1
+        named |= {file.resolve() for file in files}
+    assert named == set((ROOT / "docs" / "images").resolve().iterdir())

@@ -9,9 +9,10 @@ from tracker.alerts import Delivery, Event, Silence, State, Transition
 from tracker.model import DAY
 from tracker.site import wording
 from tracker.site.content import Content
-from tracker.site.formats import plural
-from tracker.site.pages import Alert, Frame, Link, Proof
+from tracker.site.formats import count, plural
+from tracker.site.pages import Alert, Card, Frame, Link, Proof
 from tracker.site.proof import alerts_sql
+from tracker.site.ranking import STATE_ORDER
 
 ALERTS_SHOWN = 30 * DAY
 """Alerts of so long before the minute are on the site."""
@@ -43,7 +44,7 @@ class AlertsPage:
     recent: tuple[Happening, ...]
     more: int  # changes of the last 24 h that are not listed
     ended: tuple[Alert, ...]
-    counts: tuple[tuple[State, int], ...]
+    cards: tuple[Card, ...]
     rules: tuple[tuple[str, str], ...]  # name, and when it fires
     silences: tuple[Silence, ...]
     mails: tuple[Delivery, ...]
@@ -68,12 +69,16 @@ def alerts_page(content: Content) -> AlertsPage:
         recent=tuple(map(_happening, lately[: -SHOWN_RECENT - 1 : -1])),
         more=max(0, len(lately) - SHOWN_RECENT),
         ended=tuple(one for one in content.alerts if not one.open)[:SHOWN_ENDED],
-        counts=tuple((state, states.count(state)) for state in State),
+        cards=tuple(_card(state, states.count(state)) for state in STATE_ORDER),
         rules=tuple((rule.name, wording.condition(rule)) for rule in content.rules),
         silences=tuple(sorted(content.status.silences, key=lambda one: one.until, reverse=True)),
         mails=content.status.mails,
         mail_configured=content.status.mail_configured,
     )
+
+
+def _card(state: State, series: int) -> Card:
+    return Card(wording.state(state), count(series), "series", tone="hot" if series and state is State.FIRING else "")
 
 
 def _happening(one: Transition) -> Happening:

@@ -336,6 +336,7 @@ class StatusPage:
     day: DayCoverage | None
     verdict: str
     tone: str
+    cards: tuple[Card, ...]
     runs: tuple[RunRow, ...]
     cost: Cost | None
 

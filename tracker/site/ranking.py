@@ -208,10 +208,10 @@ def _cards(content: Content, metric: Metric) -> Iterator[Card]:
     opened = [one for one in content.alerts if one.open]
     names = ", ".join(dict.fromkeys(one.market.pair for one in opened))
     yield Card("Open alerts", count(len(opened)), names or "none", "alerts.html", "hot" if opened else "")
-    for label, wanted in (("Largest rise, 24 h", 1), ("Largest fall, 24 h", -1)):
+    for label, wanted, tone in (("Largest rise, 24 h", 1, "up"), ("Largest fall, 24 h", -1, "dn")):
         best = _best(rows, "change_24h", wanted)
         if best is not None and best["change_24h"] * wanted > 0:
-            yield _card(content, label, percent(best["change_24h"]), best)
+            yield _card(content, label, percent(best["change_24h"]), best, tone)
     moving = _best(rows, "cv_24h", 1)
     if moving is not None:
         yield _card(content, "Largest σ ÷ mean", share(moving["cv_24h"]), moving)
@@ -225,9 +225,9 @@ def _best(rows: Sequence[Summary], column: str, sign: int) -> Summary | None:
     return max(known, key=lambda row: row[column] * sign, default=None)
 
 
-def _card(content: Content, label: str, value: str, row: Summary) -> Card:
+def _card(content: Content, label: str, value: str, row: Summary, tone: str = "") -> Card:
     market: Market = content.markets[row["market"]]
-    return Card(label, value, str(market), f"m/{market.slug}.html")
+    return Card(label, value, str(market), f"m/{market.slug}.html", tone)
 
 
 def _series(content: Content, row: Summary) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -11,9 +11,10 @@ from tracker.alerts import State
 from tracker.model import DAY, MINUTE, whole_hour
 from tracker.site.content import Content
 from tracker.site.cost import cost
-from tracker.site.formats import count, plural
+from tracker.site.formats import NO_BREAK, count, plural
 from tracker.site.history import by_day
 from tracker.site.pages import (
+    Card,
     Coverage,
     DirectoryPage,
     HistoryPage,
@@ -33,7 +34,7 @@ SHOWN_PROBLEMS = 50
 def status_page(content: Content) -> StatusPage:
     """Give how fresh and how complete the data is, and what waits."""
     tone, verdict = _verdict(content)
-    status = content.status
+    status, coverage = content.status, tuple(_coverage(content))
     return StatusPage(
         frame=content.frame(
             "status.html",
@@ -48,10 +49,11 @@ def status_page(content: Content) -> StatusPage:
         ),
         status=status,
         shown_problems=status.problems[:SHOWN_PROBLEMS],
-        coverage=tuple(_coverage(content)),
+        coverage=coverage,
         day=day_coverage(status.coverage, content.minute, {str(one) for one in content.markets.values()}),
         verdict=verdict,
         tone=tone,
+        cards=tuple(_cards(content, coverage)),
         runs=run_rows(status, content.minute),
         cost=cost(status.usage),
     )
@@ -61,7 +63,7 @@ def _verdict(content: Content) -> tuple[str, str]:
     """Say the worst thing first."""
     status = content.status
     failed = [feed.exchange for feed in status.feeds if feed.error]
-    silent = sum(state is State.NO_DATA for state in content.evaluation.states.values())
+    silent = _silent(content)
     if not content.by_series:
         return "bad", "No series has a sample in the last 24 hours."
     if failed:
@@ -76,6 +78,37 @@ def _verdict(content: Content) -> tuple[str, str]:
     if status.problems:
         return "warn", f"Every series has fresh data; {plural(len(status.problems), 'problem')} at the last run."
     return "", f"All {count(len(content.by_series))} series have fresh data."
+
+
+def _silent(content: Content) -> int:
+    return sum(state is State.NO_DATA for state in content.evaluation.states.values())
+
+
+def _cards(content: Content, coverage: Sequence[Coverage]) -> Iterator[Card]:
+    """Give what a glance at the page asks for: fresh, answered, complete, told."""
+    status, series = content.status, len(content.by_series)
+    if series:
+        yield Card("Series with fresh data", count(series - _silent(content)), f"of {count(series)}")
+    if status.feeds:
+        failed = [feed.exchange for feed in status.feeds if feed.error]
+        answered = f"{len(status.feeds) - len(failed)} of {len(status.feeds)}"
+        note = f"not {', '.join(failed)}" if failed else "at the last fetch"
+        yield Card("Exchanges that answered", answered, note, tone="hot" if failed else "")
+    if coverage:
+        samples, expected = sum(one.samples for one in coverage), sum(one.expected for one in coverage)
+        yield Card(
+            "Coverage, 24 h",
+            f"{samples * 100 / expected:.1f}{NO_BREAK}%",
+            f"{count(samples)} of {count(expected)} samples",
+        )
+    lost = status.failed_mails
+    yield Card(
+        "Mails waiting",
+        count(status.outbox_depth),
+        f"{count(lost)} failed for good" if lost else "none failed",
+        "alerts.html#mails",
+        "hot" if lost else "",
+    )
 
 
 def _coverage(content: Content) -> Iterator[Coverage]:

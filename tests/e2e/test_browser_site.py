@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from bench import pictures
 from tests.support import site
 from tests.support.browser import serve
 from tests.support.site import NOW
-from tracker.model import Metric, iso
+from tracker.model import Market, Metric, iso
 from tracker.site import History
 
 PAGES = [
@@ -275,6 +276,43 @@ def test_no_page_is_wider_than_a_phone(open_page, address, width):
     for path in PAGES:
         page.goto(address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_head_of_a_phone_is_a_line_of_age_a_row_and_one_line_of_links(open_page, width):
+    page = open_page("index.html", viewport={"width": width, "height": 800})
+    age, brand, *links = [
+        page.locator(one).bounding_box()
+        for one in (".asof", ".brand", *(f"header nav a:nth-child({n})" for n in range(1, 6)))
+    ]
+    assert age["y"] + age["height"] <= brand["y"]
+    assert len({link["y"] for link in links}) == 1
+    assert page.locator("header").bounding_box()["height"] < 120
+
+
+def test_a_long_name_leaves_the_strip_of_its_day_in_sight(open_page, browser, tmp_path):
+    long = Market("coinbase", "WRAPPED" * 8, "USD")
+    day = site.day({(long, metric): values for metric, values in site.walk(long).items()})
+    status = replace(site.STATUS, coverage=(site.coverage(day, [long]),))
+    with serve(site.write(day.render(status=status), tmp_path)) as address:
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.goto(f"{address}status.html")
+        name = page.locator(".days tbody th").bounding_box()
+        page.close()
+    assert name["width"] < 180
+
+
+def test_forced_colours_leave_what_only_a_background_draws(open_page):
+    for path, drawn in (("index.html", ".r"), ("status.html", ".strip i"), ("m/coinbase-sol-usd.html", ".key")):
+        page = open_page(path, forced_colors="active")
+        assert page.locator(drawn).first.evaluate("one => getComputedStyle(one).forcedColorAdjust") == "none", path
+        assert page.locator("tbody th").first.evaluate("one => getComputedStyle(one).forcedColorAdjust") == "auto"
+
+
+def test_a_picture_for_the_docs_is_a_small_webp(browser, address):
+    made = pictures.picture(browser, f"{address}index.html", "dark")
+    assert (made[:4], made[8:12]) == (b"RIFF", b"WEBP")
+    assert 5_000 < len(made) < 150_000
 
 
 def test_the_ranking_never_pushes_the_page_sideways(open_page):

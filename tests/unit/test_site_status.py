@@ -35,6 +35,15 @@ def test_the_status_page_says_the_worst_first(eventful, files):
     assert "not set: alerts are recorded and shown, not mailed" in good
 
 
+def test_the_status_page_begins_with_how_many_are_fresh_answered_complete_and_told(eventful, files):
+    said = scrape.text_of(files["status.html"].decode())
+    assert "Fresh series 56 of 60 Exchanges 1 of 2 kraken did not answer Coverage, 24 h 94.1 % 81,268 of 86,400" in said
+    assert "Mails waiting 1 none failed" in said
+    lost = eventful.render(status=Status(failed_mails=2))["status.html"].decode()
+    assert "Mails waiting 0 2 failed for good" in scrape.text_of(lost)
+    assert lost.count('<li class="hot">') == 1
+
+
 def test_the_status_page_says_what_publishing_costs(eventful):
     status = replace(STATUS, usage=Usage(publishes=1440, writes=92_448, reads=4_320, bytes=7_300_000_000))
     said = scrape.text_of(eventful.render(status=status)["status.html"].decode())

@@ -21,6 +21,7 @@ from tracker.site.pages import (
     Link,
     PlainPage,
     Proof,
+    Status,
     StatusPage,
 )
 from tracker.site.proof import coverage_sql, directory_sql
@@ -62,8 +63,7 @@ def status_page(content: Content) -> StatusPage:
 def _verdict(content: Content) -> tuple[str, str]:
     """Say the worst thing first."""
     status = content.status
-    failed = [feed.exchange for feed in status.feeds if feed.error]
-    silent = _silent(content)
+    failed, silent = _failed(status), _silent(content)
     if not content.by_series:
         return "bad", "No series has a sample in the last 24 hours."
     if failed:
@@ -80,6 +80,10 @@ def _verdict(content: Content) -> tuple[str, str]:
     return "", f"All {count(len(content.by_series))} series have fresh data."
 
 
+def _failed(status: Status) -> list[str]:
+    return [feed.exchange for feed in status.feeds if feed.error]
+
+
 def _silent(content: Content) -> int:
     return sum(state is State.NO_DATA for state in content.evaluation.states.values())
 
@@ -88,19 +92,16 @@ def _cards(content: Content, coverage: Sequence[Coverage]) -> Iterator[Card]:
     """Give what a glance at the page asks for: fresh, answered, complete, told."""
     status, series = content.status, len(content.by_series)
     if series:
-        yield Card("Series with fresh data", count(series - _silent(content)), f"of {count(series)}")
+        yield Card("Fresh series", count(series - _silent(content)), f"of {count(series)}")
     if status.feeds:
-        failed = [feed.exchange for feed in status.feeds if feed.error]
+        failed = _failed(status)
         answered = f"{len(status.feeds) - len(failed)} of {len(status.feeds)}"
-        note = f"not {', '.join(failed)}" if failed else "at the last fetch"
-        yield Card("Exchanges that answered", answered, note, tone="hot" if failed else "")
+        note = f"{', '.join(failed)} did not answer" if failed else "answered at the last fetch"
+        yield Card("Exchanges", answered, note, tone="hot" if failed else "")
     if coverage:
         samples, expected = sum(one.samples for one in coverage), sum(one.expected for one in coverage)
-        yield Card(
-            "Coverage, 24 h",
-            f"{samples * 100 / expected:.1f}{NO_BREAK}%",
-            f"{count(samples)} of {count(expected)} samples",
-        )
+        share = f"{samples * 100 / expected:.1f}{NO_BREAK}%"
+        yield Card("Coverage, 24 h", share, f"{count(samples)} of {count(expected)}")
     lost = status.failed_mails
     yield Card(
         "Mails waiting",

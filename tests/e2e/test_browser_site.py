@@ -290,6 +290,14 @@ def test_the_head_of_a_phone_is_a_line_of_age_a_row_and_one_line_of_links(open_p
     assert page.locator("header").bounding_box()["height"] < 120
 
 
+def test_the_last_value_stands_beside_its_dot_on_a_phone(open_page):
+    page = open_page("m/coinbase-sol-usd.html", viewport={"width": 390, "height": 800})
+    for dot, label in zip(page.locator(".dot").all(), page.locator(".plot .last").all(), strict=True):
+        at, beside = dot.bounding_box(), label.bounding_box()
+        assert 0 <= beside["x"] - at["x"] < 20
+        assert beside["x"] + beside["width"] <= 390
+
+
 def test_a_long_name_leaves_the_strip_of_its_day_in_sight(open_page, browser, tmp_path):
     long = Market("coinbase", "WRAPPED" * 8, "USD")
     day = site.day({(long, metric): values for metric, values in site.walk(long).items()})

@@ -311,7 +311,7 @@ def test_a_long_name_leaves_the_strip_of_its_day_in_sight(open_page, browser, tm
 
 
 def test_forced_colours_leave_what_only_a_background_draws(open_page):
-    for path, drawn in (("index.html", ".r"), ("status.html", ".strip i"), ("m/coinbase-sol-usd.html", ".key")):
+    for path, drawn in (("index.html", ".r"), ("status.html", ".strip i"), ("m/coinbase-sol-usd.html", "[type=range]")):
         page = open_page(path, forced_colors="active")
         assert page.locator(drawn).first.evaluate("one => getComputedStyle(one).forcedColorAdjust") == "none", path
         assert page.locator("tbody th").first.evaluate("one => getComputedStyle(one).forcedColorAdjust") == "auto"
@@ -387,6 +387,10 @@ def test_printing_hides_what_paper_cannot_do(open_page):
     expect(page.locator("header nav")).to_be_hidden()
     expect(page.get_by_label("Filter markets")).to_be_hidden()
     assert len(markets(page)) == 30
+    page = open_page("m/coinbase-sol-usd.html")
+    page.emulate_media(media="print")
+    hour, key = page.locator(".x").first.bounding_box(), page.locator(".key").first.bounding_box()
+    assert hour["y"] + hour["height"] <= key["y"]
 
 
 def test_every_control_has_a_name_and_is_large_enough_to_touch(open_page):

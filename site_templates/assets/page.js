@@ -1,6 +1,5 @@
 // Every page: say its age, show times in the reader's zone, swap in newer content on demand.
 const doc = document, root = doc.documentElement, el = id => doc.getElementById(id);
-root.classList.add('js');
 const keep = (k, v) => { try { return v === undefined ? localStorage[k] : (localStorage[k] = v); } catch { return ''; } };
 const span = s => s < 90 ? (s | 0) + ' s' : s < 5400 ? (s / 60 | 0) + ' min' : s < 172800 ? (s / 3600 | 0) + ' h' : (s / 86400 | 0) + ' d';
 function age() {

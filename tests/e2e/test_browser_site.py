@@ -346,6 +346,7 @@ def test_the_head_of_a_table_that_fits_stays_in_sight(open_page):
 def test_every_page_is_complete_without_a_script(open_page, address):
     page = open_page("index.html", java_script_enabled=False)
     assert len(markets(page)) == 30
+    expect(page.locator("[data-old]").first).to_have_attribute("data-old", re.compile(r"\d+ min behind"))
     for path in PAGES:
         page.goto(address + path)
         expect(page.locator(".asof")).to_contain_text("stale after 22:13")
@@ -354,6 +355,32 @@ def test_every_page_is_complete_without_a_script(open_page, address):
     page.goto(f"{address}m/coinbase-sol-usd.html")
     assert page.locator("svg path.va").count() == 2
     assert page.locator("[aria-label='Hour by hour'] tbody tr:visible").count() == 25
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", PAGES)
+def test_the_script_shifts_nothing_that_was_drawn_before_it(path: str, width: int, open_page):
+    """Hold the page still: what it shows before its script has run stands where it stands afterwards."""
+
+    def tops(*, scripted: bool) -> dict[str, float]:
+        page = open_page("404.html", viewport={"width": width, "height": 900})
+        if not scripted:
+            whole = page.request.get(address_of(page) + path).text()
+            bare = re.sub(r"<script>.*?</script>", "", whole, flags=re.DOTALL)
+            page.route(f"**/{path}", lambda route: route.fulfill(body=bare, content_type="text/html"))
+        page.goto(address_of(page) + path)
+        expect(page.locator("html[data-age]")).to_have_count(int(scripted))
+        return {
+            name: page.locator(name).first.bounding_box()["y"]
+            for name in ("h1", "main > :last-child", "footer", "table", "svg path")
+            if page.locator(name).count()
+        }
+
+    assert tops(scripted=True) == pytest.approx(tops(scripted=False), abs=1)
+
+
+def address_of(page: Page) -> str:
+    return page.url.rpartition("/")[0] + "/"
 
 
 def test_light_and_dark_follow_the_reader(open_page):

@@ -233,3 +233,18 @@ def test_an_emptied_folder_is_removed_while_others_write_into_it(tmp_path: Path)
         stop.append(True)
         cleaner.join()
     assert objects.list() == []
+
+
+def test_who_found_no_folder_does_not_win_over_who_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, link = Objects(str(tmp_path)), Path.hardlink_to
+
+    def too_late(target: Path, draft: Path) -> None:
+        monkeypatch.setattr(Path, "hardlink_to", link)
+        try:
+            link(target, draft)
+        finally:
+            assert objects.create("new/a", b"of the other")
+
+    monkeypatch.setattr(Path, "hardlink_to", too_late)
+    assert objects.create("new/a", b"of one") is False
+    assert objects.get("new/a") == b"of the other"

@@ -155,14 +155,13 @@ class Folder:
         for _ in range(100):
             try:
                 move(target)
-                if durable:
-                    _sync(target.parent)
             except FileNotFoundError:
-                if os.path.lexists(target):
-                    return
                 with contextlib.suppress(FileNotFoundError):
                     self._make(target.parent)
             else:
+                if durable:
+                    with contextlib.suppress(FileNotFoundError):  # it is deleted by now, and its folder with it
+                        _sync(target.parent)
                 return
         raise StoreUnavailable(f"{path}: its folder is deleted as often as it is made; stop what cleans {self.root}")
 
